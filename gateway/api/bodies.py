@@ -1,0 +1,89 @@
+"""JSON bodies of requests: of bounded size, depth and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from gateway.api.problems import ApiError
+
+LARGEST_JSON = 16 * 1024 * 1024
+DEEPEST_JSON = 200
+PATIENCE_S = 60.0
+
+
+async def json_body(request: Request) -> Any:
+    """Return the decoded body, ``None`` if it is empty. REANA's client sends one also with GET.
+
+    Raises
+    ------
+    ApiError
+        400 if it is no JSON, 408 if it does not come, 413 if it is too large.
+    """
+    data = await _read(request)
+    if not data.strip():
+        return None
+    try:
+        decoded = json.loads(data)
+        too_deep = _deeper_than(decoded, DEEPEST_JSON)
+    except RecursionError:
+        too_deep = True
+    except ValueError as error:
+        raise ApiError(400, f"Malformed request: the body is no JSON: {error}") from error
+    if too_deep:
+        raise ApiError(400, f"Malformed request: nested more than {DEEPEST_JSON} levels deep.")
+    return decoded
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """Return the decoded body, which must be an object or absent."""
+    body = await json_body(request)
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise ApiError(400, "Malformed request: the body must be a JSON object.")
+    return body
+
+
+async def _read(request: Request) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > LARGEST_JSON:
+                    raise ApiError(
+                        413, f"The body is larger than {LARGEST_JSON // 1024 // 1024} MiB."
+                    )
+                pieces.append(piece)
+    except TimeoutError as error:
+        raise ApiError(408, f"The body did not come within {PATIENCE_S:.0f} s.") from error
+    return b"".join(pieces)
+
+
+def _deeper_than(data: Any, most: int) -> bool:
+    level = [data]
+    for _ in range(most):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
+
+
+JsonBody = Annotated[Any, Depends(json_body)]
+JsonObject = Annotated[dict[str, Any], Depends(json_object)]
+
+
+def documented(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    """Return what a route says in OpenAPI of a body that it reads itself."""
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "content": content}}

@@ -1,0 +1,186 @@
+"""Create, list and look at workflows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from gateway.api import wire
+from gateway.api.bodies import JsonObject, documented
+from gateway.api.identity import Caller, SignedIn
+from gateway.api.problems import ApiError, unknown_workflow_is_forbidden
+from gateway.composition.app import App
+from gateway.service.views import Progress, Search, timestamp
+from gateway.service.workflows import Order
+from gateway.spec.load import load_data
+from gateway.vocabulary.records import Workflow
+from gateway.vocabulary.states import WorkflowStatus
+
+router = APIRouter(tags=["workflows"])
+
+LONGEST_KEY = 200
+
+
+@router.post(
+    "/api/workflows",
+    status_code=201,
+    summary="Create a workflow",
+    openapi_extra=documented({"type": "object"}, required=True),
+)
+def create_workflow(
+    caller: SignedIn,
+    body: JsonObject,
+    workflow_name: str = "",
+    spec: str | None = None,
+    key: Annotated[str | None, Query(min_length=1, max_length=LONGEST_KEY)] = None,
+    cluster: str | None = None,
+) -> dict[str, Any]:
+    """Create a workflow from its specification; its workspace is there when this returns.
+
+    Two additions to REANA's API: the same `key` again returns the same workflow, and `cluster`
+    is for steps that name no backend.
+    """
+    if spec is not None:
+        raise ApiError(501, "Creating a workflow from a remote specification: use /api/launch.")
+    if not body:
+        raise ApiError(400, "Malformed request: the body must be a specification.")
+    order = Order(load_data(body), name=workflow_name, key=key, cluster=cluster or None)
+    workflow = caller.services.workflows.create(order, later=True)
+    return {
+        "message": "The workflow has been successfully created.",
+        "workflow_id": workflow.id,
+        "workflow_name": workflow.full_name,
+    }
+
+
+def _statuses(status: Sequence[str]) -> frozenset[WorkflowStatus]:
+    """Read statuses, comma-joined as the client sends them or repeated."""
+    words = [word for each in status for word in each.split(",") if word]
+    known = {status.value for status in WorkflowStatus}
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise ApiError(400, f"Malformed request: there is no status {unknown[0]!r}.")
+    return frozenset(WorkflowStatus(word) for word in words) or frozenset(WorkflowStatus)
+
+
+def _name_part(search: str | None) -> str | None:
+    """Read REANA's ``{"name": ["x"]}``, of which it uses the first name."""
+    if not search:
+        return None
+    try:
+        names = json.loads(search).get("name", [])
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ApiError(400, "Malformed request.") from error
+    if not isinstance(names, list):
+        raise ApiError(400, "Malformed request.")
+    return str(names[0]) if names else None
+
+
+class ListQuery(BaseModel):
+    """The query of ``list``; the client always sends the first four."""
+
+    verbose: bool = False
+    type: str = "batch"
+    page: int = Field(1, ge=1, le=2**31)
+    status: list[str] = Field([], description="Comma-joined or repeated.")
+    size: int | None = Field(None, ge=1, le=2**31)
+    search: str | None = Field(None, description='REANA\'s form, `{"name": ["part"]}`.')
+    workflow_id_or_name: str | None = None
+    sort: Literal["asc", "desc", "disk-desc", "cpu-desc"] = "desc"
+    include_progress: bool | None = Field(None, description="Default: as `verbose`.")
+    include_workspace_size: bool | None = Field(None, description="Default: as `verbose`.")
+
+    def wants(self, asked: bool | None) -> bool:
+        """Return whether a costly part of the answer is wanted."""
+        return self.verbose if asked is None else asked
+
+
+_ORDERS: dict[str, Literal["newest", "oldest", "cpu", "disk"]] = {
+    "asc": "oldest",
+    "desc": "newest",
+    "cpu-desc": "cpu",
+    "disk-desc": "disk",
+}
+
+
+@router.get("/api/workflows", summary="List workflows")
+def list_workflows(
+    request: Request, caller: SignedIn, query: Annotated[ListQuery, Query()]
+) -> dict[str, Any]:
+    """Return a page of the user's workflows; without a size, all of them."""
+    app: App = request.app.state.app
+    found = caller.services.views.search(
+        Search(
+            statuses=_statuses(query.status),
+            name_part=_name_part(query.search),
+            named=query.workflow_id_or_name,
+            order=_ORDERS[query.sort],
+            sizes=app.usage.sizes(caller.user.id) if query.sort == "disk-desc" else {},
+            page=query.page,
+            size=query.size,
+        )
+    )
+    # There are no interactive sessions, and REANA leaves out workflows without one.
+    items = [] if query.type == "interactive" else found.items
+    end = query.page * query.size if query.size else found.total
+    return {
+        "items": [_listed(caller, query, *each) for each in items],
+        "total": found.total,
+        "page": query.page,
+        "has_next": end < found.total,
+        "has_prev": query.page > 1,
+        "user_has_workflows": found.user_has_workflows,
+    } | ({"size": query.size} if query.size else {})
+
+
+def _listed(
+    caller: Caller, query: ListQuery, workflow: Workflow, progress: Progress
+) -> dict[str, Any]:
+    full = query.wants(query.include_progress)
+    measured = query.wants(query.include_workspace_size)
+    shown = wire.progress_counts(workflow, progress) if full else wire.times_only(workflow)
+    size = wire.size(caller.services.files.size(workflow)) if measured else wire.NOT_ASKED
+    return {
+        "id": workflow.id,
+        "name": workflow.full_name,
+        "status": workflow.status.value,
+        "user": workflow.owner,
+        "created": timestamp(workflow.created_at),
+        "launcher_url": workflow.launcher_url,
+        "progress": shown,
+        "size": size,
+    }
+
+
+@router.get("/api/workflows/{workflow}/status", summary="Where a workflow is")
+def workflow_status(caller: SignedIn, workflow: str) -> dict[str, Any]:
+    """Return the status with the progress."""
+    return wire.status(caller.services.views.show(workflow))
+
+
+@router.get(
+    "/api/workflows/{workflow}/specification",
+    summary="The specification of a workflow",
+    dependencies=[Depends(unknown_workflow_is_forbidden)],
+)
+def workflow_specification(caller: SignedIn, workflow: str) -> dict[str, Any]:
+    """Return what was posted, and the parameters given at start."""
+    found = caller.services.views.find(workflow)
+    return {"specification": found.specification, "parameters": found.parameters}
+
+
+@router.get("/api/workflows/{workflow}/parameters", summary="The parameters of a workflow")
+def workflow_parameters(caller: SignedIn, workflow: str) -> dict[str, Any]:
+    """Return the parameters of the specification."""
+    found = caller.services.views.find(workflow)
+    inputs = found.specification.get("inputs") or {}
+    return {
+        "id": found.id,
+        "name": found.full_name,
+        "type": found.specification["workflow"]["type"],
+        "parameters": dict(inputs.get("parameters") or {}),
+    }

@@ -1,0 +1,157 @@
+"""Live progress: a table that renews itself on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from gateway.service.views import JobView, WorkflowView
+from gateway.vocabulary.states import AttemptState, JobState
+from gateway.vocabulary.units import show_seconds
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+_MARKS = {
+    "finished": ("✔", "green"),
+    "failed": ("✘", "red"),
+    "stopped": ("■", "yellow"),
+    "running": ("▶", "cyan"),
+    "held": ("⏸", "yellow"),
+    "queued": ("…", "blue"),
+    "created": ("·", "dim"),
+}
+_MOST_ROWS = 20
+
+
+class Screen(Protocol):
+    """Something that shows a workflow as it changes."""
+
+    def show(self, view: WorkflowView) -> None:
+        """Show the present state."""
+
+
+@contextmanager
+def screen_for(stream: TextIO, *, quiet: bool) -> Iterator[Screen]:
+    """Return a table for a terminal, lines for a log, nothing if quiet."""
+    if quiet:
+        yield Silence()
+    elif stream.isatty():
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(file=stream), refresh_per_second=8, transient=False) as live:
+            yield LiveTable(live)
+    else:
+        yield Lines(stream)
+
+
+class Silence:
+    """Shows nothing."""
+
+    def show(self, view: WorkflowView) -> None:
+        """Show nothing."""
+
+
+class Lines:
+    """One line for each change, for logs and cron mails."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._said: dict[str, str] = {}
+
+    def show(self, view: WorkflowView) -> None:
+        """Print what has changed."""
+        name = view.workflow.full_name
+        for each in view.jobs:
+            self._say(each.job.id, f"{name}: {each.job.step}: {describe(each)}")
+        self._say("", f"{name}: {view.workflow.status.value}")
+
+    def _say(self, topic: str, text: str) -> None:
+        if self._said.get(topic) != text:
+            self._said[topic] = text
+            clock = datetime.now().astimezone().strftime("%H:%M:%S")
+            print(clock, text, file=self._stream, flush=True)
+
+
+class LiveTable:
+    """A table of jobs, renewed in place."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def show(self, view: WorkflowView) -> None:
+        """Renew the table."""
+        self._live.update(jobs_table(view, time.time()))
+
+
+def state_word(view: JobView) -> str:
+    """Return the state of a job, ``held`` where the scheduler holds it."""
+    if view.last is not None and view.last.state is AttemptState.HELD:
+        return "held"
+    return view.job.state.value
+
+
+def describe(view: JobView) -> str:
+    """Say where a job is, without anything that changes by itself."""
+    job, last = view.job, view.last
+    if job.state.is_terminal:
+        return f"{job.state.value}, {job.reason}"
+    if last is None:
+        return "waits for its image"
+    again = f", attempt {last.number}" if last.number > 1 else ""
+    if last.state in (AttemptState.READY, AttemptState.SUBMITTING):
+        return f"waits for {last.waits_for}{again}"
+    if job.state is JobState.RUNNING and last.state is AttemptState.RUNNING:
+        return f"running on {last.node or job.cluster}{again}"
+    return f"{last.state.value} on {job.cluster}: {last.reason}{again}"
+
+
+def jobs_table(view: WorkflowView, now: float) -> Table:
+    """Return the jobs of a workflow as a table; of many, those that matter now."""
+    from rich.table import Table
+
+    workflow, progress = view.workflow, view.progress
+    title = (
+        f"[bold]{workflow.full_name}[/] {workflow.status.value}  "
+        f"{progress.finished}/{progress.total} jobs"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
+    table.add_column(width=1)
+    table.add_column(max_width=40, no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    shown = _that_matter(view.jobs)
+    for each in shown:
+        mark, style = _MARKS[state_word(each)]
+        table.add_row(
+            f"[{style}]{mark}[/]", _plain(each.job.step), _age(each, now), _plain(describe(each))
+        )
+    if len(shown) < len(view.jobs):
+        table.add_row("", f"and {len(view.jobs) - len(shown)} more", "", "")
+    return table
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _that_matter(jobs: tuple[JobView, ...]) -> list[JobView]:
+    if len(jobs) <= _MOST_ROWS:
+        return list(jobs)
+    order = [JobState.FAILED, JobState.RUNNING, JobState.QUEUED, JobState.CREATED]
+    ranked = sorted(jobs, key=lambda j: order.index(j.job.state) if j.job.state in order else 9)
+    return ranked[:_MOST_ROWS]
+
+
+def _age(view: JobView, now: float) -> str:
+    job = view.job
+    if job.started_at is None:
+        return ""
+    return show_seconds(max(0.0, (job.finished_at or now) - job.started_at))

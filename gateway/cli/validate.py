@@ -1,0 +1,37 @@
+"""``gateway validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.main import app_of
+from gateway.cli.options import json_option
+from gateway.cli.output import print_json, talk
+from gateway.cli.run import creation_options, say_warnings
+from gateway.service.workflows import Order
+
+
+@click.command("validate")
+@creation_options
+@json_option
+@click.pass_context
+def validate_command(
+    context: click.Context,
+    path: Path,
+    order: Order,
+    as_json: bool,
+) -> None:
+    """Check a specification against this site; show all problems at once.
+
+    Example: gateway validate reana.yaml -p events=1000
+    """
+    app = app_of(context)
+    warnings = app.workflows.check(order)
+    app.workflows.require_inputs(order.loaded, path.resolve().parent)
+    if as_json:
+        print_json({"valid": True, "warnings": list(warnings)})
+        return
+    say_warnings(warnings)
+    talk(f"{path} is valid")

@@ -1,0 +1,86 @@
+"""Container images as the state machine wants them, over ``gateway.containers``."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.containers.launch import build_fetch, build_launch
+from gateway.containers.lookup import Usable, look_up
+from gateway.containers.reference import RegistryImage, parse_reference
+from gateway.containers.result import FetchFailed, read_result
+from gateway.core.parts import FetchResult, MissingImage
+from gateway.errors import SiteError
+from gateway.site.model import Site
+from gateway.vocabulary.image import ResolvedImage
+from gateway.vocabulary.launch import JobSecrets, Launch
+from gateway.vocabulary.records import Attempt, Job, Workflow
+
+SHARED_LOOKUP_S = 300.0
+"""Workflows created within this time of each other share one question to the registry."""
+
+
+class SiteImages:
+    """The images of one site."""
+
+    def __init__(self, site: Site, clock: Callable[[], float]) -> None:
+        self._site = site
+        self._clock = clock
+
+    def look_up(self, reference: str, workflow: Workflow) -> ResolvedImage | MissingImage:
+        """Return an image that can be used now, or what to fetch."""
+        found = look_up(
+            reference,
+            self._site.containers,
+            store=self._site.images,
+            workspace=Path(workflow.workspace),
+            home=Path.home(),
+            now=self._clock(),
+            resolved_since=workflow.created_at - SHARED_LOOKUP_S,
+        )
+        return found.image if isinstance(found, Usable) else found.reference
+
+    def fetch_launch(self, name: str, job_id: str) -> Launch:
+        """Return the command of a fetch job."""
+        reference = parse_reference(name, workspace=Path("/"), home=Path.home())
+        if not isinstance(reference, RegistryImage):
+            raise SiteError(f"image {name} is a path and cannot be fetched")
+        result = self._result(job_id)
+        result.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return build_fetch(reference, self._site.images, result, self._site.containers)
+
+    def fetch_result(self, job_id: str) -> FetchResult | None:
+        """Return what a fetch job left behind."""
+        result = read_result(self._result(job_id))
+        if result is None:
+            return None
+        if isinstance(result, FetchFailed):
+            return FetchResult(None, result.message, result.hint)
+        return FetchResult(result.image, result.note)
+
+    def _result(self, job_id: str) -> Path:
+        return self._site.images / "results" / f"{job_id}.json"
+
+    def step_launch(
+        self,
+        job: Job,
+        attempt: Attempt,
+        workflow: Workflow,
+        image: ResolvedImage,
+        secrets: JobSecrets,
+    ) -> Launch:
+        """Return the command of a step's job."""
+        return build_launch(
+            image,
+            job.command,
+            Path(workflow.workspace),
+            workflow.id,
+            attempt.key,
+            self._site.containers,
+            gpus=bool(attempt.resources.gpus),
+            cvmfs=job.cvmfs,
+            user=getpass.getuser(),
+            secrets=secrets,
+            secrets_dir=self._site.secrets / attempt.key,
+        )

@@ -1,0 +1,108 @@
+"""What the process table of this host says; knows nothing of jobs.
+
+A process number alone names nothing for long. Number, start time (in clock ticks since the boot)
+and boot id together name one process for ever (proc(5), ``/proc/pid/stat``, field 22).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_GONE = frozenset("ZXx")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host under one boot: the place where a process number means something."""
+
+    node: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The part of ``/proc/pid/stat`` that says who a process is and whether it lives."""
+
+    pid: int
+    session: int
+    start_ticks: int
+    alive: bool
+
+
+def parse_stat(text: str) -> Stat | None:
+    """Read ``/proc/pid/stat``; the command's name in it may hold blanks and brackets."""
+    number, _, _ = text.partition(" ")
+    fields = text.rpartition(")")[2].split()
+    try:
+        return Stat(int(number), int(fields[3]), int(fields[19]), fields[0] not in _GONE)
+    except (ValueError, IndexError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """One process of one boot of one host, as ``job.sh`` writes it into its claim."""
+
+    host: Host
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessId | None:
+        """Read ``node:pid:ticks:boot``."""
+        node, *numbers = text.split(":")
+        try:
+            pid, ticks, boot = numbers
+            return cls(Host(node, boot), int(pid), int(ticks))
+        except ValueError:
+            return None
+
+
+class ProcessTable:
+    """The processes of this host that we may look at."""
+
+    def __init__(self, root: Path = Path("/proc"), node: str | None = None) -> None:
+        self._root = root
+        boot_id = (root / "sys/kernel/random/boot_id").read_text().strip()
+        self.host = Host(node or os.uname().nodename, boot_id)
+
+    def stat(self, pid: int) -> Stat | None:
+        """Return what a process is, or ``None`` if there is none of that number."""
+        try:
+            return parse_stat((self._root / str(pid) / "stat").read_text(errors="replace"))
+        except OSError:
+            return None
+
+    def is_alive(self, process: ProcessId) -> bool:
+        """Say whether exactly this process lives."""
+        if process.host != self.host:
+            return False
+        stat = self.stat(process.pid)
+        return stat is not None and stat.alive and stat.start_ticks == process.start_ticks
+
+    def session(self, leader: ProcessId) -> list[int]:
+        """Return the living processes of a session, also of one whose leader is gone.
+
+        While a session lives, the kernel gives its number to no other process (credentials(7)).
+        """
+        now = self.stat(leader.pid)
+        if leader.host != self.host or (now and now.start_ticks != leader.start_ticks):
+            return []
+        stats = (self.stat(pid) for pid in self._pids())
+        return [stat.pid for stat in stats if stat and stat.alive and stat.session == leader.pid]
+
+    def commands(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Yield number and argv of every process that shows its argv."""
+        for pid in self._pids():
+            try:
+                text = (self._root / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if text:
+                yield pid, tuple(text.rstrip("\0").split("\0"))
+
+    def _pids(self) -> Iterator[int]:
+        return (int(name) for name in os.listdir(self._root) if name.isdecimal())

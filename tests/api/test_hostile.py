@@ -1,0 +1,171 @@
+"""Traffic that no client of ours sends: answered or dropped, never believed, never remembered."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import quote
+
+import pytest
+
+from gateway.api import bodies
+from tests.api.conftest import Place
+
+Address = tuple[str, int]
+
+
+@contextmanager
+def connected(address: Address) -> Iterator[socket.socket]:
+    with socket.create_connection(address, timeout=30) as connection:
+        yield connection
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Read until the server has said all or closes."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = connection.recv(65536)
+        if not piece:
+            return data
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"ontent-" in line[:8]
+         and line.lower().startswith(b"content-length")), 0
+    )  # fmt: skip
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def ask(address: Address, text: bytes) -> bytes:
+    with connected(address) as connection:
+        connection.sendall(text)
+        return answer(connection)
+
+
+def post(place: Place, path: str, body: bytes) -> bytes:
+    return (
+        f"POST {path}?access_token={place.token} HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def is_well(address: Address) -> bool:
+    return b" 200 " in ask(address, b"GET /gateway/health HTTP/1.1\r\nHost: x\r\n\r\n")[:20]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", b"no JSON"),
+        (b"[" * 100_000, b"400"),
+        (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, b"deep"),
+        (b'{"a": 1' + b"0" * 10_000 + b"}", b"400"),
+        (b"\xff\xfe", b"no JSON"),
+        (b"[]", b"must be a JSON object"),
+        (b'"text"', b"must be a JSON object"),
+        (b'{"workflow": null}', b"400"),
+        (b'{"workflow": {"type": "serial", "specification": []}}', b"400"),
+        (b'{"workflow": {"type": {"$ne": 1}}}', b"400"),
+    ],
+)
+def test_bodies_that_are_no_specification(
+    place: Place, address: Address, body: bytes, words: bytes
+) -> None:
+    reply = ask(address, post(place, "/api/workflows", body))
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert words in reply
+    assert place.call("GET", "/api/workflows").json()["total"] == 0
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_there(
+    place: Place, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "LARGEST_JSON", 1024 * 1024)
+    head = (
+        f"POST /api/workflows?access_token={place.token} HTTP/1.1\r\nHost: x\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    ).encode()
+    piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    with connected(address) as connection:
+        connection.sendall(head + piece * 20)
+        assert answer(connection).startswith(b"HTTP/1.1 413 ")
+    assert is_well(address)
+
+
+def test_a_body_that_does_not_come_is_given_up(
+    place: Place, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_S", 0.2)
+    text = post(place, "/api/workflows", b"{}").replace(b"Length: 2", b"Length: 2000")
+    assert ask(address, text).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /api/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"GET /api/you HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+        b"GET /api/you?access_token=%ff%00%0d%0a HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /api/workflows/%00/status HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_a_refusal_and_harms_nobody(address: Address, text: bytes) -> None:
+    reply = ask(address, text)
+    assert reply[9:10] in (b"4", b"")
+    assert is_well(address)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "%2e%2e%2f", "a\nSet-Cookie: x=1", "\0", "é" * 300, "🙂", "'; --"]
+)
+def test_odd_workflow_names_are_just_unknown(place: Place, name: str) -> None:
+    for tail in ("status", "specification", "logs", "parameters"):
+        reply = place.call("GET", f"/api/workflows/{quote(name, safe='')}/{tail}")
+        assert 400 <= reply.status_code < 500
+        assert "Set-Cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"page": "0"}, {"page": "x"}, {"size": "-1"}, {"status": "nonsense"}, {"search": "{"},
+        {"search": '{"name": 5}'}, {"search": '{"name": {}}'}, {"search": "[1]"}, {"sort": "up"},
+        {"page": "99999999999999999999"},
+    ],
+)  # fmt: skip
+def test_wrong_queries_are_400_with_words(place: Place, query: dict[str, str]) -> None:
+    reply = place.call("GET", "/api/workflows", params=query)
+    assert reply.status_code == 400
+    assert reply.json()["message"]
+
+
+def test_a_thousand_silent_connections_keep_nobody_out(address: Address) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    many = min(1000, (hard - 200) // 2)
+    assert soft >= 2 * many
+    with ExitStack() as stack:
+        for number in range(many):
+            connection = stack.enter_context(connected(address))
+            connection.sendall(b"GET /api/ping HTTP/1.1\r\n" if number % 2 else b"")
+        assert is_well(address)
+    assert is_well(address)
+
+
+def test_many_requests_on_one_connection_are_all_answered(place: Place, address: Address) -> None:
+    line = f"GET /api/you?access_token={place.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with connected(address) as connection:
+        for _ in range(50):
+            connection.sendall(line)
+            reply = answer(connection)
+            assert json.loads(reply.partition(b"\r\n\r\n")[2])["email"]

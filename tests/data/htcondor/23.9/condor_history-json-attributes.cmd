@@ -1,0 +1,1 @@
+condor_history -json -attributes ClusterId,ProcId,JobStatus,GatewayKey,HoldReasonCode,HoldReasonSubCode,HoldReason,ExitCode,ExitSignal,ExitBySignal,NumJobStarts,EnteredCurrentStatus,RemoteHost,RemoveReason,CompletionDate

@@ -1,0 +1,1 @@
+condor_q -json -attributes ClusterId,ProcId,JobStatus,GatewayKey,HoldReasonCode,HoldReasonSubCode,HoldReason,ExitCode,ExitSignal,ExitBySignal,NumJobStarts,EnteredCurrentStatus,RemoteHost,RemoveReason -constraint 'GatewayKey == "failed"'

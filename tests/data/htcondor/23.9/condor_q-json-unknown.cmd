@@ -1,0 +1,1 @@
+condor_q 999999 -json

@@ -1,0 +1,1 @@
+condor_release 31.0

@@ -1,0 +1,1 @@
+condor_release 32.0

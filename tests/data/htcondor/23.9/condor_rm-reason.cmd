@@ -1,0 +1,1 @@
+condor_rm -reason 'stopped by its owner' 24.0

@@ -1,0 +1,1 @@
+condor_submit -terse missing-executable.sub

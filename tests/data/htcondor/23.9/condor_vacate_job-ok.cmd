@@ -1,0 +1,1 @@
+condor_vacate_job -fast 31.0

@@ -1,0 +1,1 @@
+condor_history -json -constraint 'GatewayKey == "nobody"'

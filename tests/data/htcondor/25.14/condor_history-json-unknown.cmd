@@ -1,0 +1,1 @@
+condor_history 999999 -json

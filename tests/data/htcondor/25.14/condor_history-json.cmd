@@ -1,0 +1,1 @@
+condor_history -json -limit 20

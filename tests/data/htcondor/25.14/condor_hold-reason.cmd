@@ -1,0 +1,1 @@
+condor_hold -reason 'let it rest' 33.0

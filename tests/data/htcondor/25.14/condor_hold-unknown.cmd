@@ -1,0 +1,1 @@
+condor_hold 999999

@@ -1,0 +1,1 @@
+condor_ping -type SCHEDD WRITE

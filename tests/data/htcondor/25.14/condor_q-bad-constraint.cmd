@@ -1,0 +1,1 @@
+condor_q -json -constraint 'GatewayKey =='

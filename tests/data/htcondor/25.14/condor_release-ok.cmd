@@ -1,0 +1,1 @@
+condor_release 33.0

@@ -1,0 +1,1 @@
+condor_rm -constraint 'GatewayKey == "nobody"'

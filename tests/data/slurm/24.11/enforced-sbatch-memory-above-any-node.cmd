@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --mem=100000 --wrap true

@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --partition=short --time=10 --wrap true

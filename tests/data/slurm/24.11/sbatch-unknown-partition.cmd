@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --partition=nowhere --wrap true

@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --no-such-option --wrap true

@@ -1,0 +1,1 @@
+sbatch --parsable /nowhere/job.sh

@@ -1,0 +1,1 @@
+sbatch --parsable not-a-script

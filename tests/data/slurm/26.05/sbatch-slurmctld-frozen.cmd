@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --job-name=gw-frozen --wrap true

@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --account=nobody --wrap true

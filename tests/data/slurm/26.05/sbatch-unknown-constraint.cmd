@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --constraint=quantum --wrap true

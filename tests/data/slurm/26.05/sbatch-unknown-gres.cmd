@@ -1,0 +1,1 @@
+sbatch --parsable -o /dev/null --gres=gpu:1 --wrap true

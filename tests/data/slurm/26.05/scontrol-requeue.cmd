@@ -1,0 +1,1 @@
+scontrol requeue 29

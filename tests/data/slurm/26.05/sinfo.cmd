@@ -1,0 +1,1 @@
+sinfo -h -o '%P%a%l%D%T%c%m%N'

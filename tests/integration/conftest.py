@@ -1,0 +1,66 @@
+"""Fixtures of tests that run inside the test bed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.place import Place, make_place
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--alone",
+        choices=("only", "without"),
+        help="run only, or all but, the tests that nothing else may run beside",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose by ``--alone``, and begin with what takes longest, so that the rest runs beside it."""
+    asked = config.getoption("--alone")
+    if asked:
+        wanted = [item for item in items if _is_alone(item) == (asked == "only")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.fixture
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a private PostgreSQL and return the SQLAlchemy URL of an empty database."""
+    if shutil.which("testbed-postgres") is None:
+        pytest.skip("needs the test bed's PostgreSQL (testbed-postgres)")
+    # The path of a unix socket has at most 107 bytes.
+    directory = tmp_path_factory.mktemp("pg")
+    done = subprocess.run(
+        ["testbed-postgres", "start", str(directory)], capture_output=True, text=True, check=True
+    )
+    try:
+        yield done.stdout.strip()
+    finally:
+        subprocess.run(["testbed-postgres", "stop", str(directory)], check=False)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Return a directory below the shared home, which worker nodes see."""
+    path = Path.home() / "tests" / f"{os.getpid()}-{time.time_ns()}"
+    path.mkdir(parents=True)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def place(home: Path) -> Place:
+    return make_place(home)

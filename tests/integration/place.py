@@ -1,0 +1,130 @@
+"""A gateway of one test inside the test bed, and the ways to drive it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+GATEWAY = [sys.executable, "-m", "gateway"]
+EVERYTHING = os.environ.get("GATEWAY_TEST_DRIVERS") == "all"
+"""Whether each flavour of the test bed plays what they else share between them."""
+
+
+def share(*, sid: str, trixie: str) -> tuple[str, ...]:
+    """Return the engines that long tests take in this flavour: together they are all of them."""
+    flavour = os.environ.get("GATEWAY_TESTBED", "").partition("/")[0]
+    if EVERYTHING or flavour not in ("sid", "trixie"):
+        return (sid, trixie)
+    return (sid,) if flavour == "sid" else (trixie,)
+
+
+IN_TEST_BED = pytest.mark.skipif(
+    "GATEWAY_TESTBED" not in os.environ, reason="needs the test bed: scripts/testbed run"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gateway of its own: site file, state, shared root."""
+
+    site_file: Path
+    environ: dict[str, str]
+
+    def call(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*GATEWAY, *words],
+            env=self.environ,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    def data(self, *words: str) -> dict[str, Any]:
+        done = self.call(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+def make_place(
+    home: Path,
+    database: str | None = None,
+    clusters: dict[str, Any] | None = None,
+    containers: dict[str, Any] | None = None,
+) -> Place:
+    """Write a site file like the test bed's own, with images shared between tests."""
+    site = yaml.safe_load(Path("/etc/gateway/site.yaml").read_text())
+    site |= {
+        "shared_root": str(home / "shared root"),
+        "state_dir": str(home / "state"),
+        "containers": {"image_store": str(Path.home() / "images")} | (containers or {}),
+    }
+    for name, settings in (clusters or {}).items():
+        site["clusters"][name] = site["clusters"].get(name, {}) | settings
+    if database:
+        site["database"] = database
+    site_file = home / "site.yaml"
+    site_file.write_text(yaml.safe_dump(site))
+    root = str(Path(__file__).resolve().parents[2])
+    environ = {**os.environ, "GATEWAY_SITE": str(site_file), "PYTHONPATH": root}
+    environ.pop("REANA_WORKON", None)
+    return Place(site_file, environ)
+
+
+def drive(place: Place, how: str, file: Path, cluster: str) -> str:
+    """Bring a workflow from its file to its end in one of the ways; return its id."""
+    words = (str(file), "--cluster", cluster)
+    if how == "run":
+        done = place.call("run", *words, "--json")
+        assert done.returncode == 0, done.stderr
+        return str(json.loads(done.stdout)["id"])
+    started = place.call("submit", *words)
+    assert started.returncode == 0, started.stderr
+    workflow = started.stdout.strip()
+    if how == "tick":
+        _tick_until_over(place, workflow)
+    else:
+        _serve_until_over(place, workflow)
+    return workflow
+
+
+def _is_over(place: Place, workflow: str) -> bool:
+    return place.data("status", workflow)["status"] in ("finished", "failed", "stopped")
+
+
+def _tick_until_over(place: Place, workflow: str) -> None:
+    deadline = time.monotonic() + 240
+    while not _is_over(place, workflow):
+        assert time.monotonic() < deadline, place.call("explain", workflow).stdout
+        ticked = place.call("tick")
+        assert ticked.returncode == 0, ticked.stderr
+        time.sleep(0.5)
+
+
+def _serve_until_over(place: Place, workflow: str) -> None:
+    server = subprocess.Popen([*GATEWAY, "serve"], env=place.environ, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 240
+        while not _is_over(place, workflow):
+            assert time.monotonic() < deadline, place.call("explain", workflow).stdout
+            time.sleep(0.3)
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def workspace_of(place: Place, workflow: str) -> Path:
+    data = place.data("status", workflow)
+    assert data["status"] == "finished", place.call("explain", workflow).stdout
+    return Path(str(data["workspace"]))
