@@ -12,6 +12,7 @@ import click
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option, the_workflow, workflow_option
 from gateway.cli.output import chosen_columns, counted, print_json, print_table, talk
+from gateway.cli.run import stage_inputs
 from gateway.composition.app import App
 from gateway.errors import ExitCode, NotFoundError, UsageError
 from gateway.vocabulary.units import show_bytes
@@ -116,10 +117,8 @@ def _upload_inputs(app: App, name: str, file: Path | None) -> Staged:
     workflow = app.views.find(name)
     loaded = load_file(file) if file else load_data(workflow.specification)
     base = file.resolve().parent if file else Path.cwd()
-    app.workflows.require_inputs(loaded, base)
-    staged = app.workflows.stage(workflow, loaded, base, overwrite=True)
-    for notice in staged.notices:
-        talk(f"Note: {notice}")
+    app.mine.staging.require_inputs(loaded, base)
+    staged = stage_inputs(app, workflow, loaded, base, overwrite=True)
     talk(f"{counted(staged.files, 'file')}, {show_bytes(staged.bytes)} staged in")
     return staged
 

@@ -62,7 +62,7 @@ def create_command(
     app = app_of(context)
     say_warnings(app.workflows.check(order))
     workflow = app.workflows.create(order)
-    app.workflows.keep_specification(workflow, path)
+    app.mine.staging.keep_specification(workflow, path)
     _print(workflow, as_json=as_json)
 
 
@@ -126,7 +126,7 @@ def restart_command(
     name = the_workflow(asked, workflow)
     again = app.workflows.restart(name, pairs(parameters, "-p"), pairs(options, "-o"), loaded)
     if file:
-        app.workflows.keep_specification(again, file)
+        app.mine.staging.keep_specification(again, file)
     _print(again, as_json=as_json)
     return _follow_if(app, again, follow=follow)
 

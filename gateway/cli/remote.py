@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +11,13 @@ import click
 
 from gateway.cli.output import counted, print_json, talk
 from gateway.cli.relay import run_on
+from gateway.cli.transfer_line import TransferLine
 from gateway.errors import ExitCode, UsageError
 from gateway.vocabulary.states import WorkflowStatus
 from gateway.vocabulary.units import show_bytes
 
 if TYPE_CHECKING:
-    from gateway.client import Client, Transfer, Workflow
+    from gateway.client import Client, Workflow
     from gateway.client.ssh import Login
     from gateway.service.workflows import Order
     from gateway.spec.load import LoadedSpec
@@ -29,7 +28,6 @@ FORWARDED = (
     "secrets-list", "secrets-delete",
 )  # fmt: skip
 """Commands that need nothing from here: they run there as they are."""
-_REDRAW_S = 0.2
 
 
 class There:
@@ -134,32 +132,6 @@ def command_there(name: str, command: click.Command) -> click.Command:
     return (ForwardedCommand if name in FORWARDED else RefusedCommand)(name)
 
 
-class TransferLine:
-    """Shows on a terminal how far a transfer is, on one line."""
-
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
-        self._shown_at = 0.0
-        self._width = 0
-        self._live = sys.stderr.isatty()
-
-    def __call__(self, transfer: Transfer) -> None:
-        """Show, but not too often."""
-        now = time.monotonic()
-        if not self._live or now - self._shown_at < _REDRAW_S:
-            return
-        self._shown_at = now
-        whole = f" of {show_bytes(transfer.total)}" if transfer.total else ""
-        text = f"{self._verb} {transfer.name}: {show_bytes(transfer.done)}{whole}"
-        click.echo(f"\r{text.ljust(self._width)}", err=True, nl=False)
-        self._width = len(text)
-
-    def clear(self) -> None:
-        """Leave an empty line."""
-        if self._width:
-            click.echo(f"\r{' ' * self._width}\r", err=True, nl=False)
-
-
 def check_here(order: Order, path: Path) -> None:
     """Refuse here what is wrong whatever the site is, with the places in the file."""
     from gateway.cli.run import say_warnings
@@ -208,7 +180,7 @@ def started(there: There, order: Order, path: Path) -> Workflow:
     keep_specification(there, workflow.id, path)
     if files:
         talk(f"{workflow.full_name}: {counted(files, 'file')}, {show_bytes(size)} staged in")
-    return there.client.start(workflow.id, parameters=order.parameters, options=order.options)
+    return there.client.start_once(workflow.id, parameters=order.parameters, options=order.options)
 
 
 def send_inputs(there: There, workflow: str, raw: Any, base: Path) -> tuple[int, int]:

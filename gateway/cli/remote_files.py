@@ -14,7 +14,6 @@ from gateway.cli.output import counted, print_json, talk
 from gateway.cli.remote import (
     Callback,
     There,
-    TransferLine,
     check_here,
     created,
     keep_specification,
@@ -26,6 +25,7 @@ from gateway.cli.remote import (
 )
 from gateway.cli.run import creation_options
 from gateway.cli.secrets import named_secrets, say_added
+from gateway.cli.transfer_line import TransferLine
 from gateway.errors import ExitCode
 from gateway.service.workflows import Order
 from gateway.spec.load import load_data, load_file

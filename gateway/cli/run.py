@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from gateway.cli.follow import follow_to_exit_code, say_end
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option, pairs, parameter_options
 from gateway.cli.output import counted, print_json, talk
+from gateway.cli.transfer_line import TransferLine
 from gateway.composition.app import App
 from gateway.errors import UsageError
 from gateway.service.views import view_data
@@ -21,6 +22,9 @@ from gateway.spec.load import LoadedSpec, load_file
 from gateway.vocabulary.records import Workflow
 from gateway.vocabulary.states import WorkflowStatus
 from gateway.vocabulary.units import show_bytes
+
+if TYPE_CHECKING:
+    from gateway.workspace.staging import Staged
 
 DEFAULT_NAMES = ("reana.yaml", "reana.yml")
 
@@ -92,30 +96,44 @@ def say_warnings(warnings: tuple[str, ...]) -> None:
         talk(click.style("Warning: ", fg="yellow") + warning)
 
 
-def create_staged(app: App, loaded: LoadedSpec, path: Path, order: Order) -> Workflow:
-    """Create a workflow and bring its inputs in; safe to repeat with the same key."""
+def _started(app: App, path: Path, order: Order) -> Workflow:
+    """Create a workflow, bring its inputs in and start it; safe to repeat with the same key."""
     base = path.resolve().parent
-    app.workflows.require_inputs(loaded, base)
+    app.mine.staging.require_inputs(order.loaded, base)
     say_warnings(app.workflows.check(order))
-    workflow = app.workflows.create(order)
-    if workflow.status is not WorkflowStatus.CREATED:
-        talk(f"{workflow.full_name} exists under key {order.key!r}: {workflow.status.value}")
-        return workflow
-    staged = app.workflows.stage(workflow, loaded, base)
-    app.workflows.keep_specification(workflow, path)
-    for notice in staged.notices:
-        talk(f"Note: {notice}")
+    created = app.workflows.create(order)
+    with app.mine.staging.turn(created, _say_wait) as workflow:
+        if workflow.status is not WorkflowStatus.CREATED:
+            talk(f"{workflow.full_name} exists under key {order.key!r}: {workflow.status.value}")
+            return workflow
+        _stage(app, workflow, order.loaded, path)
+        return app.workflows.start_once(workflow.id)
+
+
+def _say_wait() -> None:
+    talk("another call under this key brings the inputs in; waiting for it")
+
+
+def _stage(app: App, workflow: Workflow, loaded: LoadedSpec, path: Path) -> None:
+    staged = stage_inputs(app, workflow, loaded, path.resolve().parent)
+    app.mine.staging.keep_specification(workflow, path)
     if staged.files:
         files = counted(staged.files, "file")
         talk(f"{workflow.full_name}: {files}, {show_bytes(staged.bytes)} staged in")
-    return workflow
 
 
-def _started(app: App, path: Path, order: Order) -> Workflow:
-    workflow = create_staged(app, order.loaded, path, order)
-    if workflow.status is WorkflowStatus.CREATED:
-        return app.workflows.start(workflow.id)
-    return workflow
+def stage_inputs(
+    app: App, workflow: Workflow, loaded: LoadedSpec, base: Path, *, overwrite: bool = False
+) -> Staged:
+    """Bring declared inputs in, and show how far that is and what was left out."""
+    line = TransferLine("staging in")
+    try:
+        staged = app.mine.staging.stage(workflow, loaded, base, line.count, overwrite=overwrite)
+    finally:
+        line.clear()
+    for notice in staged.notices:
+        talk(f"Note: {notice}")
+    return staged
 
 
 @click.command("run")

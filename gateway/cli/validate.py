@@ -29,7 +29,7 @@ def validate_command(
     """
     app = app_of(context)
     warnings = app.workflows.check(order)
-    app.workflows.require_inputs(order.loaded, path.resolve().parent)
+    app.mine.staging.require_inputs(order.loaded, path.resolve().parent)
     if as_json:
         print_json({"valid": True, "warnings": list(warnings)})
         return

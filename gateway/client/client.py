@@ -129,7 +129,7 @@ class Client(WorkflowCalls, FileCalls, SiteCalls):
         if found.status is not WorkflowStatus.CREATED:
             return found
         self.upload_inputs(found.id, specification, progress=progress)
-        return self.start(found.id, parameters=parameters, options=options)
+        return self.start_once(found.id, parameters=parameters, options=options)
 
     def upload_inputs(
         self,

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gateway.client.http import Call, Wire, workflow_path
 from gateway.client.results import Explanation, JobLog, Workflow
-from gateway.errors import ExitCode, GatewayError
+from gateway.errors import ConflictError, ExitCode, GatewayError
 from gateway.vocabulary.states import WorkflowStatus
 
 Specification = str | Path | Mapping[str, Any]
@@ -80,6 +80,26 @@ class WorkflowCalls:
         """
         return self._start(workflow, parameters, options, {})
 
+    def start_once(
+        self,
+        workflow: str,
+        *,
+        parameters: Mapping[str, Any] = NOTHING,
+        options: Mapping[str, Any] = NOTHING,
+    ) -> Workflow:
+        """Start a workflow, or return it as it is if that was done before.
+
+        For a workflow with a key: another call with it may have been faster, or the answer to an
+        earlier start was lost.
+        """
+        try:
+            return self._start(workflow, parameters, options, {}, repeatable=True)
+        except ConflictError:
+            found = self.status(workflow)
+            if found.status is WorkflowStatus.CREATED:
+                raise
+            return found
+
     def restart(
         self,
         workflow: str,
@@ -100,9 +120,12 @@ class WorkflowCalls:
         parameters: Mapping[str, Any],
         options: Mapping[str, Any],
         more: Mapping[str, Any],
+        *,
+        repeatable: bool = False,
     ) -> Workflow:
         body = {"input_parameters": dict(parameters), "operational_options": dict(options)}
-        call = Call("POST", f"{workflow_path(workflow)}/start", body=body | dict(more))
+        path = f"{workflow_path(workflow)}/start"
+        call = Call("POST", path, body=body | dict(more), repeatable=repeatable)
         return self.status(self.wire.send(call)["workflow_id"])
 
     def launch(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.service.logs import Logs
     from gateway.service.retention import RetentionRules
     from gateway.service.secrets import Secrets
+    from gateway.service.staging import Staging
     from gateway.service.vault import Vault
     from gateway.service.views import Views
     from gateway.service.workflows import Refusal, Workflows
@@ -52,6 +53,14 @@ class Services:
         from gateway.service.workflows import Workflows
 
         return Workflows(self._store, self._site, self._refusal, time.time, new_id, self.owner)
+
+    @cached_property
+    def staging(self) -> Staging:
+        """Inputs into workspaces."""
+        from gateway.service.staging import Staging
+        from gateway.workspace.layout import Layout
+
+        return Staging(self._store, Layout.of(self._site), self.owner)
 
     @cached_property
     def views(self) -> Views:
@@ -93,7 +102,7 @@ class Services:
         """Workflows from a URL."""
         from gateway.service.launch import Launcher
 
-        return Launcher(self.workflows, self._site)
+        return Launcher(self.workflows, self.staging, self._site)
 
     @cached_property
     def retention(self) -> RetentionRules:

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.errors import GatewayError, UnreachableError, UsageError
 from gateway.service.fetching import Fetcher, parse
+from gateway.service.staging import Staging
 from gateway.service.workflows import Order, Workflows
 from gateway.site.model import Site
 from gateway.spec.load import load_file
@@ -55,8 +56,9 @@ class Launched:
 class Launcher:
     """Launches workflows of one user."""
 
-    def __init__(self, workflows: Workflows, site: Site) -> None:
+    def __init__(self, workflows: Workflows, staging: Staging, site: Site) -> None:
         self._workflows = workflows
+        self._staging = staging
         self._root = site.shared_root / "launches"
         self._allow_private = site.launch_from_local_network
 
@@ -90,10 +92,10 @@ class Launcher:
         loaded = load_file(path)
         asked = Order(loaded, name=name, parameters=dict(order.parameters), launcher_url=order.url)
         warnings = self._workflows.check(asked)
-        self._workflows.require_inputs(loaded, path.parent)
+        self._staging.require_inputs(loaded, path.parent)
         workflow = self._workflows.create(asked)
-        self._workflows.stage(workflow, loaded, path.parent)
-        self._workflows.keep_specification(workflow, path)
+        self._staging.stage(workflow, loaded, path.parent)
+        self._staging.keep_specification(workflow, path)
         return Launched(self._workflows.start(workflow.id), warnings)
 
     def _forget_old(self) -> None:

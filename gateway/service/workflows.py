@@ -15,7 +15,7 @@ from gateway.service.retention import retention_days, retire
 from gateway.service.views import found
 from gateway.site.model import Site
 from gateway.spec.languages import not_yet
-from gateway.spec.load import LoadedSpec, load_data, missing_inputs
+from gateway.spec.load import LoadedSpec, load_data
 from gateway.spec.specification import Specification
 from gateway.spec.validate import validate
 from gateway.store.store import Store, TakenError, Transaction
@@ -23,7 +23,6 @@ from gateway.vocabulary.records import DEFAULT_USER, Event, EventKind, RunNumber
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.states import WorkflowStatus
 from gateway.workspace.layout import Layout
-from gateway.workspace.staging import Staged, stage_file, stage_in
 
 Refusal = Callable[[str, Resources], str | None]
 _RACES = 20
@@ -183,54 +182,6 @@ class Workflows:
         transaction.retention.add(workflow.id, retention_days(workflow.specification))
         transaction.events.add(Event(self._clock(), EventKind.REQUEST, words, workflow.id))
 
-    def stage(
-        self,
-        workflow: Workflow,
-        loaded: LoadedSpec,
-        base: Path,
-        progress: Callable[[int, int], None] | None = None,
-        *,
-        overwrite: bool = False,
-    ) -> Staged:
-        """Bring the declared inputs into the workspace; safe to repeat.
-
-        ``overwrite`` replaces files that differ; without it they are a conflict.
-
-        Raises
-        ------
-        UsageError
-            If a declared input is missing; nothing was copied.
-        """
-        inputs = loaded.specification.inputs
-        staged = stage_in(
-            inputs.files,
-            inputs.directories,
-            base,
-            Path(workflow.workspace),
-            progress=progress,
-            overwrite=overwrite,
-        )
-        crash_point(CrashPoint.INPUTS_STAGED)
-        return staged
-
-    def keep_specification(self, workflow: Workflow, path: Path) -> None:
-        """Put the specification file itself into the workspace, as REANA's client does.
-
-        What comes through a pipe has been read already and has no name worth keeping.
-        """
-        if path.is_file():
-            stage_file(path, Path(workflow.workspace), path.name)
-
-    def require_inputs(self, loaded: LoadedSpec, base: Path) -> None:
-        """Refuse a specification whose declared inputs do not exist, before anything is made."""
-        missing = missing_inputs(loaded.specification, base)
-        if missing:
-            raise UsageError(
-                f"declared inputs do not exist below {base}: {', '.join(missing[:10])}"
-                + (f" and {len(missing) - 10} more" if len(missing) > 10 else ""),
-                hint="paths under `inputs` are relative to the specification file",
-            )
-
     def start(
         self,
         asked: str,
@@ -247,11 +198,7 @@ class Workflows:
         with self._store.read() as transaction:
             workflow = found(transaction, self._owner, asked)
         if workflow.status is not WorkflowStatus.CREATED:
-            raise ConflictError(
-                f"workflow {workflow.full_name} is already {workflow.status.value} and cannot be "
-                "started again",
-                hint="`gateway restart` runs it again in the same workspace",
-            )
+            raise _started_before(workflow)
         given = replace(
             workflow,
             parameters={**workflow.parameters, **(parameters or {})},
@@ -259,9 +206,22 @@ class Workflows:
         )
         self.check(self._order_of(given))
         with self._store.write() as transaction:
-            self._queue(transaction, given)
+            if not self._queue(transaction, given):
+                # Somebody else was faster, perhaps with other parameters.
+                raise _started_before(found(transaction, self._owner, workflow.id))
         crash_point(CrashPoint.START_WRITTEN)
         return replace(given, status=WorkflowStatus.QUEUED)
+
+    def start_once(self, workflow_id: str) -> Workflow:
+        """Start a workflow, or return it as it is if another call under its key has done so."""
+        try:
+            return self.start(workflow_id)
+        except ConflictError:
+            with self._store.read() as transaction:
+                workflow = found(transaction, self._owner, workflow_id)
+            if workflow.key is None:
+                raise
+            return workflow
 
     def _order_of(self, workflow: Workflow) -> Order:
         return Order(
@@ -272,7 +232,8 @@ class Workflows:
             cluster=workflow.cluster,
         )
 
-    def _queue(self, transaction: Transaction, workflow: Workflow) -> None:
+    def _queue(self, transaction: Transaction, workflow: Workflow) -> bool:
+        """Write down that it is to run; ``False`` if that was done before."""
         moved = transaction.workflows.move(
             workflow.id,
             WorkflowStatus.QUEUED,
@@ -284,6 +245,7 @@ class Workflows:
             now = self._clock()
             event = Event(now, EventKind.REQUEST, "queued: start requested", workflow.id)
             transaction.events.add(event)
+        return moved
 
     def stop(self, asked: str) -> Workflow:
         """Write down the wish to stop; drivers carry it out until it is so.
@@ -391,3 +353,11 @@ class Workflows:
         if all(each.status is WorkflowStatus.DELETED for each in sharing):
             self._layout.remove(Path(run.workspace).name)
         return moved
+
+
+def _started_before(workflow: Workflow) -> ConflictError:
+    return ConflictError(
+        f"workflow {workflow.full_name} is already {workflow.status.value} and cannot be "
+        "started again",
+        hint="`gateway restart` runs it again in the same workspace",
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY
+from sqlite3 import OperationalError as SQLiteOperationalError
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -16,6 +19,7 @@ HEAD = "0002"
 
 BUSY_S = 60
 """How long a writer waits for another one."""
+RETRY_S = 0.05
 
 
 def open_engine(url: str) -> Engine:
@@ -101,7 +105,7 @@ def _sqlite(url: str) -> Engine:
     def _connect(connection: Any, _record: Any) -> None:
         # Transactions are begun below, in the mode that each needs.
         connection.isolation_level = None
-        connection.execute(f"PRAGMA journal_mode={mode}")
+        _set_journal(connection, mode)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -111,6 +115,25 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _set_journal(connection: Any, mode: str) -> None:
+    """Change the journal of a database, if it has another one.
+
+    That needs the file alone, and where two processes would have to wait for each other SQLite
+    answers at once that it is locked, whatever time-out is set (sqlite3_busy_handler).
+    """
+    (present,) = connection.execute("PRAGMA journal_mode").fetchone()
+    deadline = time.monotonic() + BUSY_S
+    while str(present).upper() != mode:
+        try:
+            (present,) = connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        except SQLiteOperationalError as error:
+            if error.sqlite_errorcode & 0xFF != SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def _prove_directory(directory: Path) -> None:

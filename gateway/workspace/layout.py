@@ -68,6 +68,10 @@ class Layout:
         """Return the directory of one submission's control files."""
         return self.control / _checked(workflow_id) / _checked(submission_key)
 
+    def staging_turn(self, workflow_id: str) -> Path:
+        """Return the file whose lock calls hold while they stage and start a workflow."""
+        return self.control / _checked(workflow_id) / "staging"
+
     def remove_control(self, workflow_id: str) -> int:
         """Remove all control files of a workflow and return the bytes given back."""
         return remove_tree(self.control, _checked(workflow_id))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from gateway.crash_points import CrashPoint
 from gateway.errors import ExitCode
 from tests.acceptance.bench import WAITS_FOR_GO, Bench, ended, step, until
 
@@ -315,6 +317,42 @@ def test_the_same_key_from_many_processes_at_once(bench: Bench) -> None:
     assert [result.code for result in results] == [ExitCode.OK] * 8
     assert len(bench.ids()) == 1
     assert (bench.workspace() / "ran").read_text() == "ran\n"
+
+
+def test_a_call_with_the_same_key_waits_while_another_one_brings_inputs_in(bench: Bench) -> None:
+    """Else the slower one would bring an input in again that a job has changed or moved."""
+    (bench.here / "data").mkdir()
+    for number in range(10):
+        (bench.here / "data" / str(number)).write_text("original\n")
+    bench.write_spec(
+        step("change", "for i in data/*; do echo changed > $$i; done; mv data/9 nine"),
+        step("look", "sort -u data/* nine > seen; ls data | wc -l >> seen"),
+        inputs={"directories": ["data"]},
+    )
+    words = ("run", "-q", "--key", "k")
+    with ended(bench.start(*words, GATEWAY_PAUSE_AT=f"{CrashPoint.FILE_STAGED.name}:5")) as slow:
+        until(lambda: is_stopped(slow.pid), "the pause")
+        with ended(bench.start(*words)) as other:
+            assert other.stderr is not None
+            assert "waiting for it" in other.stderr.readline()
+            assert bench.status() == "created"
+            slow.send_signal(signal.SIGCONT)
+            assert (slow.wait(60), other.wait(60)) == (ExitCode.OK, ExitCode.OK)
+
+    assert (bench.workspace() / "seen").read_text() == "changed\n9\n"
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_of_two_starts_at_once_one_is_refused(bench: Bench) -> None:
+    bench.write_spec(step("a", "echo ran >> ran"))
+    bench.ok("create")
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: bench.process("start", "workflow").code, range(4)))
+
+    assert sorted(codes) == [ExitCode.OK, *[ExitCode.CONFLICT] * 3]
 
 
 def test_logs_while_it_runs_and_to_the_end(bench: Bench) -> None:

@@ -14,7 +14,7 @@ import pytest
 from gateway.client import Client
 from gateway.client.http import Timeouts
 from gateway.client.transfers import copy_out
-from gateway.errors import SiteError, UnreachableError
+from gateway.errors import ConflictError, SiteError, UnreachableError
 from gateway.vocabulary.states import WorkflowStatus
 from tests.client.conftest import SPEC, Cutter, Served
 
@@ -88,6 +88,18 @@ def test_a_workflow_whose_answer_was_lost_is_created_once(cutter: Make, served: 
     assert created.full_name == "once.1"
     assert len(line.requests) == 3
     assert [each.id for each in client.list()] == [created.id]
+
+
+def test_a_run_whose_answers_were_lost_is_started_once(cutter: Make, served: Served) -> None:
+    with served.client() as other:
+        created = other.create(SPEC, "once", key="k")
+    line, client = cutter(-1, 10)
+    started = client.start_once(created.id)
+    assert len(line.requests) == 3
+    assert started.status is not WorkflowStatus.CREATED
+    assert client.start_once(created.id).id == created.id
+    with pytest.raises(ConflictError):
+        client.start(created.id)
 
 
 @pytest.mark.parametrize(
