@@ -23,6 +23,7 @@ setup(
         "fastapi>=0.115",
         "prometheus-client>=0.20",
         "pydantic>=2.6",
+        "python-multipart>=0.0.18",
         "PyYAML>=6.0",
         "rich>=13.7",
         "SQLAlchemy>=2.0.30",

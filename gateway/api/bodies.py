@@ -48,6 +48,23 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
+def json_text(text: str, field: str) -> dict[str, Any]:
+    """Return the object that a text field of a body holds, an empty one if it is empty.
+
+    Raises
+    ------
+    ApiError
+        400 if it holds something else.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"Field {field!r}: is no JSON text: {error}") from error
+    if not isinstance(found, dict):
+        raise ApiError(400, f"Field {field!r}: must be a JSON object.")
+    return found
+
+
 async def _read(request: Request) -> bytes:
     pieces: list[bytes] = []
     size = 0

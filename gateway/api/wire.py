@@ -26,6 +26,11 @@ def size(raw: int) -> dict[str, Any]:
     return {"raw": raw, "human_readable": show_bytes(raw)}
 
 
+def findings(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what a validation found, as clients of REANA 0.95 read it."""
+    return [{"code": "specification", "message": line} for line in lines]
+
+
 def _times(workflow: Workflow) -> dict[str, Any]:
     stopped = workflow.status.value == "stopped"
     return {

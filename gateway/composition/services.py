@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.vocabulary.ids import new_id
 
 if TYPE_CHECKING:
+    from gateway.service.bundles import Bundles
     from gateway.service.comparison import Comparisons
     from gateway.service.explain import Explanations
     from gateway.service.files import Files
@@ -103,6 +104,13 @@ class Services:
         from gateway.service.launch import Launcher
 
         return Launcher(self.workflows, self.staging, self._site)
+
+    @cached_property
+    def bundles(self) -> Bundles:
+        """Workflows from ZIP files."""
+        from gateway.service.bundles import Bundles
+
+        return Bundles(self.workflows)
 
     @cached_property
     def retention(self) -> RetentionRules:

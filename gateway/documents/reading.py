@@ -8,15 +8,15 @@ from gateway.documents.document import Document
 from gateway.documents.yaml_text import MAX_BYTES, parse_yaml, unreadable
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file; messages call it as ``path`` was given.
+def read_document(path: Path, name: str = "") -> Document:
+    """Read a YAML file; messages call it ``name``, or as ``path`` was given.
 
     Raises
     ------
     SpecError
         If the file cannot be read, is too large, is not UTF-8 or not YAML.
     """
-    name = str(path)
+    name = name or str(path)
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

@@ -43,13 +43,15 @@ class LoadedSpec:
     name: str
 
 
-def load_file(path: Path) -> LoadedSpec:
+def load_file(path: Path, *, called: str | None = None) -> LoadedSpec:
     """Read reana.yaml; a serial workflow in a file of its own is taken in.
 
     Parameters
     ----------
     path
-        The file; messages call it as given.
+        The file.
+    called
+        What messages call it; default: as given.
 
     Raises
     ------
@@ -58,11 +60,11 @@ def load_file(path: Path) -> LoadedSpec:
     """
     from gateway.documents.reading import read_document
 
-    name = str(path)
-    document = read_document(path)
+    name = called or str(path)
+    document = read_document(path, name)
     if document.data is None:
         raise SpecError(f"{name} is not valid", problems=(f"{name}: is empty",))
-    return _load(_with_steps_file(_without_blanks(document), path.parent), name)
+    return _load(_with_steps_file(_without_blanks(document), path.parent, Path(name).parent), name)
 
 
 def load_data(data: Mapping[str, Any]) -> LoadedSpec:
@@ -144,7 +146,7 @@ def _with_text_version(document: Document) -> Document:
     return replace(document, data={**document.data, "version": str(version)})
 
 
-def _with_steps_file(document: Document, base: Path) -> Document:
+def _with_steps_file(document: Document, base: Path, shown: Path) -> Document:
     from gateway.documents.reading import read_document
     from gateway.spec.paths import file_path
 
@@ -155,7 +157,7 @@ def _with_steps_file(document: Document, base: Path) -> Document:
     if workflow.get("specification") is not None or not isinstance(named, str):
         return document
     try:
-        steps = read_document(base / file_path(named))
+        steps = read_document(base / file_path(named), str(shown / file_path(named)))
     except ValueError:
         return document
     return document.graft(STEPS[:-1], steps)

@@ -10,11 +10,11 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from gateway.errors import GatewayError, UsageError
 from gateway.workspace.paths import relative_parts
@@ -68,19 +68,37 @@ def unpack(archive: Path, target: Path, budget: Budget) -> None:
         If it is no archive, is broken, costs too much, or holds links, devices or names that lead
         out; the directory may hold a part of it then.
     """
+    with _explained(archive.name):
+        if zipfile.is_zipfile(archive):
+            _unpack_zip(archive, target, budget)
+        else:
+            _unpack_tar(archive, target, budget)
+
+
+def unpack_zip(archive: BinaryIO, target: Path, budget: Budget) -> None:
+    """Unpack an open zip file into an empty directory.
+
+    Raises
+    ------
+    UsageError
+        As ``unpack``.
+    """
+    with _explained("the archive"):
+        _unpack_zip(archive, target, budget)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
     try:
-        with translated("unpack", archive.name):
-            if zipfile.is_zipfile(archive):
-                _unpack_zip(archive, target, budget)
-            else:
-                _unpack_tar(archive, target, budget)
+        with translated("unpack", name):
+            yield
     except GatewayError:
         raise
     except _BROKEN as error:
         raise UsageError(f"the archive cannot be unpacked: {error}") from error
 
 
-def _unpack_zip(archive: Path, target: Path, budget: Budget) -> None:
+def _unpack_zip(archive: Path | BinaryIO, target: Path, budget: Budget) -> None:
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
             budget.spend_file()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from gateway.api.bodies import JsonObject, documented
+from gateway.api.bodies import JsonObject, documented, json_text
 from gateway.api.identity import SignedIn
 from gateway.api.problems import ApiError
 from gateway.service.launch import LaunchOrder
@@ -36,7 +35,7 @@ def launch(request: Request, caller: SignedIn, body: JsonObject) -> dict[str, An
     order = LaunchOrder(
         url=_text(body, "url"),
         name=_text(body, "name"),
-        parameters=_parameters(_text(body, "parameters")),
+        parameters=json_text(_text(body, "parameters"), "parameters"),
         specification=_text(body, "specification"),
     )
     launched = caller.services.launcher.launch(order)
@@ -58,13 +57,3 @@ def _text(body: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or (key == "url" and not value):
         raise ApiError(400, f"Field {key!r}: must be a text.")
     return value
-
-
-def _parameters(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"Field 'parameters': is no JSON text: {error}") from error
-    if not isinstance(found, dict):
-        raise ApiError(400, "Field 'parameters': must be a JSON object.")
-    return found

@@ -7,9 +7,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from gateway.api import wire
-from gateway.api.bodies import JsonObject, documented
+from gateway.api import multipart, wire
+from gateway.api.bodies import JsonObject, documented, json_text
 from gateway.api.identity import Caller, SignedIn
+from gateway.api.multipart import Parts
 from gateway.api.problems import ApiError, conflict_is_forbidden, unknown_workflow_is_forbidden
 from gateway.spec.load import load_data
 
@@ -38,6 +39,32 @@ def start_workflow(
 ) -> dict[str, Any]:
     """Hand a workflow to the driver, or run an ended one again."""
     return _start(request, caller, workflow, body)
+
+
+@router.post(
+    "/api/workflows/{workflow}/restart",
+    summary="Run an ended workflow again with another specification",
+    dependencies=[Depends(unknown_workflow_is_forbidden), Depends(conflict_is_forbidden)],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": multipart.documented("replacement", "parameters"),
+        }
+    },
+)
+def restart_workflow(
+    request: Request, caller: SignedIn, workflow: str, body: Parts
+) -> dict[str, Any]:
+    """Take a specification as a file; `parameters` is a JSON object with what a start takes."""
+    given = json_text(body.text("parameters"), "parameters")
+    started = caller.services.bundles.restart(
+        workflow,
+        body.file("replacement"),
+        _mapping(given, "input_parameters"),
+        _mapping(given, "operational_options"),
+    )
+    request.app.state.wake()
+    return wire.accepted(started, "Workflow submitted.")
 
 
 def _start(

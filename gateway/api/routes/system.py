@@ -14,14 +14,20 @@ from gateway.service.usage import show_cpu_time
 
 router = APIRouter(tags=["server"])
 
-CAPABILITIES: tuple[str, ...] = ()
+CAPABILITIES = ("workflow-specification-bundles-v1",)
 """What a 0.95 client asks for before it creates workflows."""
+VERSION = f"{__version__} (batch gateway)"
 
 
 @router.get("/api/ping", summary="Say that the server is there")
 def ping() -> dict[str, Any]:
     """Answer without a token."""
-    return {"message": "OK", "status": "200", "api_capabilities": list(CAPABILITIES)}
+    return {
+        "message": "OK",
+        "status": "200",
+        "api_capabilities": list(CAPABILITIES),
+        "reana_server_version": VERSION,
+    }
 
 
 @router.get("/api/you", summary="Who the token belongs to, and what that user has used")
@@ -35,7 +41,7 @@ def you(request: Request, caller: SignedIn) -> dict[str, Any]:
         "email": user.email,
         "full_name": user.full_name,
         "username": user.email,
-        "reana_server_version": f"{__version__} (batch gateway)",
+        "reana_server_version": VERSION,
         "reana_token": {"value": "", "status": "active", "requested_at": ""},
         "quota": {"cpu": {"usage": cpu}, "disk": {"usage": wire.size(used.disk_bytes)}},
     }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from gateway.api import wire
-from gateway.api.bodies import JsonObject, documented
+from gateway.api import multipart, wire
 from gateway.api.identity import Caller, SignedIn
+from gateway.api.multipart import Form, Parts, PartsOrObject
 from gateway.api.problems import ApiError, unknown_workflow_is_forbidden
 from gateway.composition.app import App
 from gateway.service.views import Progress, Search, timestamp
@@ -29,11 +31,19 @@ LONGEST_KEY = 200
     "/api/workflows",
     status_code=201,
     summary="Create a workflow",
-    openapi_extra=documented({"type": "object"}, required=True),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                **multipart.documented("bundle"),
+            },
+        }
+    },
 )
 def create_workflow(
     caller: SignedIn,
-    body: JsonObject,
+    body: PartsOrObject,
     workflow_name: str = "",
     spec: str | None = None,
     key: Annotated[str | None, Query(min_length=1, max_length=LONGEST_KEY)] = None,
@@ -41,20 +51,49 @@ def create_workflow(
 ) -> dict[str, Any]:
     """Create a workflow from its specification; its workspace is there when this returns.
 
+    The specification is the body, or `reana.yaml` in a ZIP file with all that belongs to it; what
+    the ZIP file holds is then in the workspace.
+
     Two additions to REANA's API: the same `key` again returns the same workflow, and `cluster`
     is for steps that name no backend.
     """
     if spec is not None:
         raise ApiError(501, "Creating a workflow from a remote specification: use /api/launch.")
+    order = partial(Order, name=workflow_name, key=key, cluster=cluster or None)
+    if isinstance(body, Form):
+        workflow, findings = caller.services.bundles.create(body.file("bundle")[1], order)
+        return _created(workflow) | {"validation_warnings": wire.findings(findings.warnings)}
     if not body:
         raise ApiError(400, "Malformed request: the body must be a specification.")
-    order = Order(load_data(body), name=workflow_name, key=key, cluster=cluster or None)
-    workflow = caller.services.workflows.create(order, later=True)
+    return _created(caller.services.workflows.create(order(load_data(body)), later=True))
+
+
+def _created(workflow: Workflow) -> dict[str, Any]:
     return {
         "message": "The workflow has been successfully created.",
         "workflow_id": workflow.id,
         "workflow_name": workflow.full_name,
     }
+
+
+@router.post(
+    "/api/workflows/validate",
+    summary="Check the specification in a ZIP file",
+    openapi_extra={"requestBody": {"required": True, "content": multipart.documented("bundle")}},
+)
+def validate_bundle(caller: SignedIn, body: Parts, environments: bool = False) -> dict[str, Any]:
+    """Say whether it can be run here, and if not, everything that is wrong with it."""
+    findings = caller.services.bundles.validate(body.file("bundle")[1])
+    report: dict[str, Any] = {
+        "valid": not findings.errors,
+        "errors": wire.findings(findings.errors),
+        "warnings": wire.findings(findings.warnings),
+    }
+    if environments:
+        # Containers run under the account of the gateway, whatever user the image names.
+        ids = {"runtime_uid": os.getuid(), "runtime_gid": os.getgid()}
+        report["environments"] = [{"image": image, **ids} for image in findings.images]
+    return report
 
 
 def _statuses(status: Sequence[str]) -> frozenset[WorkflowStatus]:

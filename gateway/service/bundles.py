@@ -1,0 +1,121 @@
+"""Specifications that come as a ZIP file with all that belongs to them (REANA 0.95)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+from gateway.errors import SpecError, UnreachableError, UsageError
+from gateway.service.workflows import Order, Workflows
+from gateway.spec.languages import not_yet
+from gateway.spec.load import LoadedSpec, load_file
+from gateway.vocabulary.records import Workflow
+from gateway.workspace.staging import stage_file
+from gateway.workspace.unpack import Budget, unpack_zip
+
+SPECIFICATION = "reana.yaml"
+"""The specification's name in a bundle, whatever it is called where it comes from."""
+MOST_BYTES = 100 * 1024 * 1024
+PATIENCE_S = 60.0
+LARGEST_SPECIFICATION = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is wrong with a specification, what is worth a look, and the images that it names."""
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    images: tuple[str, ...] = ()
+
+
+class Bundles:
+    """Workflows from bundles, for one user."""
+
+    def __init__(self, workflows: Workflows) -> None:
+        self._workflows = workflows
+
+    def create(
+        self, archive: BinaryIO, order: Callable[[LoadedSpec], Order]
+    ) -> tuple[Workflow, Findings]:
+        """Create a workflow, with the files of the bundle in its workspace.
+
+        Parameters
+        ----------
+        order
+            Makes an order from the specification.
+
+        Raises
+        ------
+        SpecError, UsageError
+            If it is no such bundle, or cannot be run here; nothing was created.
+        """
+        with _unpacked(archive) as (root, loaded):
+            asked = order(loaded)
+            warnings = self._warnings(asked)
+            workflow = self._workflows.create(asked, later=True)
+            for path in sorted(path for path in root.rglob("*") if path.is_file()):
+                stage_file(path, Path(workflow.workspace), str(path.relative_to(root)))
+        return workflow, Findings((), warnings)
+
+    def _warnings(self, order: Order) -> tuple[str, ...]:
+        later = not_yet(order.loaded.specification.type)
+        return (later,) if later else self._workflows.check(order)
+
+    def validate(self, archive: BinaryIO) -> Findings:
+        """Say what a bundle's specification is worth.
+
+        Raises
+        ------
+        UsageError
+            If it is no bundle.
+        """
+        try:
+            with _unpacked(archive) as (_, loaded):
+                order = Order(loaded)
+                steps = loaded.specification.steps
+                images = tuple(dict.fromkeys(step.image for step in steps))
+                return Findings((), self._workflows.check(order), images)
+        except SpecError as error:
+            return Findings(error.problems or (error.message,), ())
+
+    def restart(
+        self,
+        asked: str,
+        replacement: tuple[str, BinaryIO],
+        parameters: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Workflow:
+        """Run an ended workflow again with another specification, which comes as a plain file."""
+        name, file = replacement
+        name = Path(name).name or SPECIFICATION
+        with TemporaryDirectory(prefix="gateway-") as directory:
+            path = Path(directory, name)
+            content = file.read(LARGEST_SPECIFICATION)
+            path.write_bytes(content)
+            workflow = self._workflows.restart(
+                asked, parameters, options, load_file(path, called=name)
+            )
+            stage_file(path, Path(workflow.workspace), name)
+        return workflow
+
+
+@contextmanager
+def _unpacked(archive: BinaryIO) -> Iterator[tuple[Path, LoadedSpec]]:
+    deadline = time.monotonic() + PATIENCE_S
+
+    def tick() -> None:
+        if time.monotonic() > deadline:
+            raise UnreachableError("the bundle takes too long to unpack", hint="try again")
+
+    with TemporaryDirectory(prefix="gateway-") as directory:
+        root = Path(directory)
+        unpack_zip(archive, root, Budget(MOST_BYTES, tick))
+        if not (root / SPECIFICATION).is_file():
+            raise UsageError(f"the bundle holds no {SPECIFICATION}")
+        yield root, load_file(root / SPECIFICATION, called=SPECIFICATION)
