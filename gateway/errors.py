@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     STOPPED = 6
     """The workflow ended as ``stopped`` or ``deleted``."""
     TIMED_OUT = 7
-    """``wait --timeout`` ran out; the workflow goes on."""
+    """``--timeout`` of ``run`` or ``wait`` ran out; the workflow goes on."""
     UNREACHABLE = 75
     """Trouble that may pass: try again later (``EX_TEMPFAIL`` of ``sysexits.h``)."""
     INTERNAL = 70

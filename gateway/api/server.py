@@ -104,7 +104,11 @@ class Listener:
             # Whoever serves last is reached; the path never leads to a socket that is not ready.
             part.replace(path)
         except OSError as error:
-            raise SiteError(f"cannot make the socket {path}: {error.strerror}") from error
+            raise SiteError(
+                f"cannot make the socket {path}: {error.strerror}",
+                hint="some filesystems (AFS) hold no sockets: set `state_dir` in the site file to "
+                "a directory of yours on a local disk",
+            ) from error
         self._unix = path
         self._inode = path.stat().st_ino
         self._add(_config(trusted(api)), sock)

@@ -19,8 +19,8 @@ from gateway.cli.output import print_json, talk
 from gateway.cli.run import creation_options, say_warnings
 from gateway.composition.app import App
 from gateway.errors import ExitCode
+from gateway.service.order import Order
 from gateway.service.views import Progress, workflow_data
-from gateway.service.workflows import Order
 from gateway.spec.load import load_file, missing_inputs, restore
 from gateway.vocabulary.records import Workflow
 

@@ -19,7 +19,7 @@ from gateway.vocabulary.units import show_bytes
 if TYPE_CHECKING:
     from gateway.client import Client, Workflow
     from gateway.client.ssh import Login
-    from gateway.service.workflows import Order
+    from gateway.service.order import Order
     from gateway.spec.load import LoadedSpec
 
 FORWARDED = (
@@ -173,7 +173,7 @@ def started(there: There, order: Order, path: Path) -> Workflow:
     workflow = created(there, order, path)
     if workflow.status is not WorkflowStatus.CREATED:
         talk(f"{workflow.full_name} exists under key {order.key!r}: {workflow.status.value}")
-        return workflow
+        return there.client.same_start(workflow, order.parameters)
     files, size = send_inputs(
         there, workflow.id, order.loaded.specification.raw, path.resolve().parent
     )

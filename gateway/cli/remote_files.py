@@ -23,11 +23,11 @@ from gateway.cli.remote import (
     started,
     there_of,
 )
-from gateway.cli.run import creation_options
+from gateway.cli.run import creation_options, specification_options
 from gateway.cli.secrets import named_secrets, say_added
 from gateway.cli.transfer_line import TransferLine
 from gateway.errors import ExitCode
-from gateway.service.workflows import Order
+from gateway.service.order import Order
 from gateway.spec.load import load_data, load_file
 from gateway.vocabulary.units import show_bytes
 
@@ -215,7 +215,7 @@ CALLBACKS: dict[str, Callback] = {
     "run": creation_options(_run),
     "submit": creation_options(_submit),
     "create": creation_options(_create),
-    "validate": creation_options(_validate),
+    "validate": specification_options(_validate),
     "restart": _restart,
     "upload": _upload,
     "download": _download,

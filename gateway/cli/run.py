@@ -16,8 +16,8 @@ from gateway.cli.output import counted, print_json, talk
 from gateway.cli.transfer_line import TransferLine
 from gateway.composition.app import App
 from gateway.errors import UsageError
+from gateway.service.order import Order, require_same
 from gateway.service.views import view_data
-from gateway.service.workflows import Order
 from gateway.spec.load import LoadedSpec, load_file
 from gateway.vocabulary.records import Workflow
 from gateway.vocabulary.states import WorkflowStatus
@@ -52,17 +52,17 @@ def specification_path(argument: Path | None, option: Path | None) -> Path:
     raise UsageError("there is no reana.yaml in this directory", hint="name a file with -f")
 
 
-def creation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Take what describes a new workflow, and pass it on as ``path`` and ``order``."""
+def specification_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take what describes a workflow, and pass it on as ``path`` and ``order``."""
 
     @functools.wraps(command)
-    def read(*args: Any, **given: Any) -> Any:
-        own = {name: given.pop(name) for name in _CREATION_WORDS}
+    def read(*args: Any, name: str = "", key: str | None = None, **given: Any) -> Any:
+        own = {word: given.pop(word) for word in _SPECIFICATION_WORDS}
         path = specification_path(own["file"], own["option_file"])
         order = Order(
             loaded=load_file(path),
-            name=own["name"],
-            key=own["key"],
+            name=name,
+            key=key,
             parameters=pairs(own["parameters"], "-p"),
             options=pairs(own["options"], "-o"),
             cluster=own["cluster"],
@@ -72,8 +72,6 @@ def creation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     described: Callable[..., Any] = parameter_options(read)
     for option in (
         click.option("--cluster", help="Cluster for steps that name no compute_backend."),
-        click.option("--key", help="Idempotency key: the same key again is the same workflow."),
-        click.option("-n", "-w", "--name", default="", help="Name of the workflow."),
         click.option(
             "-f",
             "--file",
@@ -87,7 +85,18 @@ def creation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return described
 
 
-_CREATION_WORDS = ("file", "option_file", "name", "key", "cluster", "parameters", "options")
+_SPECIFICATION_WORDS = ("file", "option_file", "cluster", "parameters", "options")
+
+
+def creation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take what describes a new workflow, its name and key among it."""
+    described = specification_options(command)
+    for option in (
+        click.option("--key", help="Idempotency key: the same call again is the same workflow."),
+        click.option("-n", "-w", "--name", default="", help="Name of the workflow."),
+    ):
+        described = option(described)
+    return described
 
 
 def say_warnings(warnings: tuple[str, ...]) -> None:
@@ -104,6 +113,7 @@ def _started(app: App, path: Path, order: Order) -> Workflow:
     created = app.workflows.create(order)
     with app.mine.staging.turn(created, _say_wait) as workflow:
         if workflow.status is not WorkflowStatus.CREATED:
+            require_same(workflow, order, started=True)
             talk(f"{workflow.full_name} exists under key {order.key!r}: {workflow.status.value}")
             return workflow
         _stage(app, workflow, order.loaded, path)

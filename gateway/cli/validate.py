@@ -9,12 +9,12 @@ import click
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option
 from gateway.cli.output import print_json, talk
-from gateway.cli.run import creation_options, say_warnings
-from gateway.service.workflows import Order
+from gateway.cli.run import say_warnings, specification_options
+from gateway.service.order import Order
 
 
 @click.command("validate")
-@creation_options
+@specification_options
 @json_option
 @click.pass_context
 def validate_command(

@@ -32,9 +32,10 @@ from gateway.client.results import (
     User,
     Workflow,
 )
+from gateway.client.workflow_calls import TimedOutError
 
 __all__ = [
     "Attempt", "Client", "Diff", "Event", "Explanation", "Job", "JobLog", "Progress", "RemoteFile",
-    "Removal", "RetentionRule", "SecretName", "SiteFact", "Transfer", "Usage", "User", "Workflow",
-    "connect",
+    "Removal", "RetentionRule", "SecretName", "SiteFact", "TimedOutError", "Transfer", "Usage",
+    "User", "Workflow", "connect",
 ]  # fmt: skip

@@ -123,11 +123,12 @@ class Client(WorkflowCalls, FileCalls, SiteCalls):
     ) -> Workflow:
         """Create a workflow, upload its declared inputs, and start it; does not wait.
 
-        With a ``key``, a repeated call returns the same workflow and starts nothing twice.
+        With a ``key``, a repeated call returns the same workflow and starts nothing twice; another
+        specification or other parameters under the same key are refused.
         """
         found = self.create(specification, name, key=key, cluster=cluster)
         if found.status is not WorkflowStatus.CREATED:
-            return found
+            return self.same_start(found, parameters)
         self.upload_inputs(found.id, specification, progress=progress)
         return self.start_once(found.id, parameters=parameters, options=options)
 

@@ -98,7 +98,23 @@ class WorkflowCalls:
             found = self.status(workflow)
             if found.status is WorkflowStatus.CREATED:
                 raise
-            return found
+            return self.same_start(found, parameters)
+
+    def same_start(self, workflow: Workflow, parameters: Mapping[str, Any]) -> Workflow:
+        """Return a workflow that an earlier call with its key has started.
+
+        Raises
+        ------
+        ConflictError
+            If it was started with other parameters: its outputs are not those of this call.
+        """
+        given = self.wire.get(f"{workflow_path(workflow.id)}/specification")["parameters"]
+        if given != dict(parameters):
+            raise ConflictError(
+                f"the key belongs to {workflow.full_name}, which has other parameters",
+                hint="one key is for one order: take another key for another one",
+            )
+        return workflow
 
     def restart(
         self,

@@ -20,6 +20,9 @@ def read_document(path: Path, name: str = "") -> Document:
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        hint = "name the file with -f, or go to its directory"
+        raise unreadable(name, f"{name}: {error.strerror}", hint) from error
     except OSError as error:
         raise unreadable(name, f"{name}: {error.strerror or error}") from error
     except ValueError as error:

@@ -90,9 +90,9 @@ def parse_yaml(text: str, name: str) -> Document:
     raise unreadable(name, line)
 
 
-def unreadable(name: str, problem: str) -> SpecError:
+def unreadable(name: str, problem: str, hint: str = "") -> SpecError:
     """Return the error for a text that cannot be read at all."""
-    return SpecError(f"{name} cannot be read", problems=(printable(problem),))
+    return SpecError(f"{name} cannot be read", problems=(printable(problem),), hint=hint)
 
 
 def _parse(text: str, name: str) -> Document:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from gateway.errors import SpecError, UnreachableError, UsageError
-from gateway.service.workflows import Order, Workflows
+from gateway.service.order import Order
+from gateway.service.workflows import Workflows
 from gateway.spec.languages import not_yet
 from gateway.spec.load import LoadedSpec, load_file
 from gateway.vocabulary.records import Workflow

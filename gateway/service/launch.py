@@ -13,8 +13,9 @@ from typing import Any
 
 from gateway.errors import GatewayError, UnreachableError, UsageError
 from gateway.service.fetching import Fetcher, parse
+from gateway.service.order import Order
 from gateway.service.staging import Staging
-from gateway.service.workflows import Order, Workflows
+from gateway.service.workflows import Workflows
 from gateway.site.model import Site
 from gateway.spec.load import load_file
 from gateway.vocabulary.records import Workflow

@@ -54,10 +54,13 @@ class Staging:
         if workflow.key is None:
             yield workflow
             return
-        with take_turns(self._layout.staging_turn(workflow.id), on_wait):
+        turn = self._layout.staging_turn(workflow.id)
+        with take_turns(turn, on_wait):
             with self._store.read() as transaction:
                 present = found(transaction, self._owner, workflow.id)
             yield present
+            # Who comes now finds the workflow started and has nothing to wait for.
+            turn.unlink(missing_ok=True)
 
     def stage(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from gateway.crash_points import CrashPoint, crash_point
 from gateway.documents.nearest import did_you_mean
 from gateway.errors import ConflictError, SiteError, SpecError, UsageError
 from gateway.service.names import check_name
+from gateway.service.order import Order, require_same
 from gateway.service.retention import retention_days, retire
 from gateway.service.views import found
 from gateway.site.model import Site
@@ -27,33 +28,6 @@ from gateway.workspace.layout import Layout
 Refusal = Callable[[str, Resources], str | None]
 _RACES = 20
 """How often two creators may meet on one run number before we give up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a user asks for when creating a workflow.
-
-    Parameters
-    ----------
-    name
-        Of the workflow, without run number.
-    key
-        Idempotency key: the same key again returns the same workflow.
-    parameters, options
-        Over those of the specification.
-    cluster
-        For steps that name no backend.
-    launcher_url
-        Where the specification was fetched from, if it was.
-    """
-
-    loaded: LoadedSpec
-    name: str = ""
-    key: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    cluster: str | None = None
-    launcher_url: str | None = None
 
 
 class Workflows:
@@ -109,7 +83,8 @@ class Workflows:
                 known = ", ".join(sorted({*self._site.backends, *self._site.clusters}))
                 problems.append(
                     f"step {step.name!r}: no cluster here serves compute_backend "
-                    f"{step.backend!r}; there are: {known}"
+                    f"{step.backend!r}; there are: {known}. `backends` in the site file gives a "
+                    "cluster this name"
                 )
                 continue
             wanted = step.resources.over(self._site.clusters[target].defaults.resources())
@@ -119,7 +94,7 @@ class Workflows:
         return tuple(problems)
 
     def create(self, order: Order, *, later: bool = False) -> Workflow:
-        """Create a workflow and its workspace, or return the one that has the key.
+        """Create a workflow and its workspace, or return the one that the same order made.
 
         With ``later``, a language that cannot be run yet is refused only at the start, when
         files that belong to the specification are in the workspace.
@@ -128,6 +103,8 @@ class Workflows:
         ------
         SpecError
             If it cannot be run here; nothing was created.
+        ConflictError
+            If the key belongs to a workflow that was ordered otherwise.
         """
         if not (later and not_yet(order.loaded.specification.type)):
             self.check(order)
@@ -153,7 +130,9 @@ class Workflows:
                 run = transaction.workflows.next_run(self._owner, name)
                 workflow = self._new(order, name, run, workspace=None)
                 self._add(transaction, workflow, "created")
-        made = workflow if existing is None else existing
+        if existing is not None:
+            require_same(existing, order)
+        made = existing or workflow
         crash_point(CrashPoint.WORKFLOW_WRITTEN)
         self._layout.create(made.id)
         crash_point(CrashPoint.WORKSPACE_MADE)

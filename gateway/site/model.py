@@ -66,7 +66,10 @@ class Request(SiteModel):
 
 
 class Ssh(SiteModel):
-    """Another login node, with the same shared filesystem, on which commands are run."""
+    """Another login node, with the same shared filesystem, on which commands are run.
+
+    Needs the extra `ssh`: `pip install '/path/to/this/checkout[ssh]'`.
+    """
 
     host: str = Field(description="Host name, or an alias of `~/.ssh/config`.")
     user: str | None = Field(None, description="Login there; default: as ssh decides.")
@@ -84,7 +87,11 @@ class ClusterBase(SiteModel):
     maximum: Request = Field(
         Request(), description="The most that a job, also a retried one, may get."
     )
-    ssh: Ssh | None = Field(None, description="Run the scheduler's commands on another login node.")
+    ssh: Ssh | None = Field(
+        None,
+        description="Run the commands of Slurm or HTCondor on another login node; needs the extra "
+        "`ssh`.",
+    )
     status_interval: Seconds = Field(
         10, ge=1, description="Least time between two bulk status calls, while jobs are young."
     )
@@ -128,6 +135,12 @@ class LocalCluster(ClusterBase):
     )
     lost_after: Seconds = Field(10, ge=1, description="As above.")
 
+    @model_validator(mode="after")
+    def _runs_here(self) -> LocalCluster:
+        if self.ssh is not None:
+            raise ValueError("ssh is for Slurm and HTCondor; a local cluster is this host")
+        return self
+
 
 class SlurmCluster(ClusterBase):
     """A Slurm cluster, driven by `sbatch`, `squeue`, `sacct`, `scancel`."""
@@ -145,7 +158,7 @@ class SlurmCluster(ClusterBase):
 
 
 class HTCondorCluster(ClusterBase):
-    """A HTCondor pool, driven by `condor_submit`, `condor_q`, `condor_history`, `condor_rm`."""
+    """An HTCondor pool, driven by `condor_submit`, `condor_q`, `condor_history`, `condor_rm`."""
 
     type: Literal["htcondor"]
     schedd: str | None = Field(None, description="Name of the schedd; default: the pool's choice.")
@@ -182,7 +195,11 @@ class Containers(SiteModel):
     binds: tuple[str, ...] = Field(
         (), description="More directories of the node in every container, `path` or `path:target`."
     )
-    build_cluster: str = Field("local", description="Cluster on which images are converted.")
+    build_cluster: str = Field(
+        "local",
+        description="Cluster on which images are converted; `local` is this host, also if the file "
+        "does not define it.",
+    )
     build_timeout: Seconds = Field(1800, ge=10, description="Longest conversion of one image.")
     build_memory: Mib = Field(
         2048,
@@ -196,7 +213,7 @@ class Site(SiteModel):
 
     shared_root: UserPath = Field(
         Path("~/.local/share/gateway").expanduser(),
-        description="Directory that login and worker nodes share; workspaces and control files.",
+        description="Directory that the login node and all nodes share: workspaces, control files.",
     )
     state_dir: UserPath = Field(
         Path("~/.local/state/gateway").expanduser(),
@@ -204,8 +221,8 @@ class Site(SiteModel):
     )
     database: str | None = Field(
         None,
-        description="SQLAlchemy URL; default: SQLite in `state_dir`. PostgreSQL: "
-        "`postgresql+psycopg://user@host/name`.",
+        description="SQLAlchemy URL; default: SQLite in `state_dir`. PostgreSQL, with the extra "
+        "`postgresql`: `postgresql+psycopg://user@host/name`.",
     )
     containers: Containers = Field(Containers(), description="How images are found and run.")
     clusters: dict[str, Cluster] = Field(
@@ -234,6 +251,8 @@ class Site(SiteModel):
         wanted = {"default_cluster": self.default_cluster} | {
             f"backends.{name}": cluster for name, cluster in self.backends.items()
         }
+        if self.containers.build_cluster != "local":
+            wanted["containers.build_cluster"] = self.containers.build_cluster
         for where, cluster in wanted.items():
             if cluster is not None and cluster not in self.clusters:
                 raise ValueError(f"{where} names the cluster {cluster!r}, which is not defined")

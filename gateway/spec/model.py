@@ -131,7 +131,9 @@ class StepModel(SpecModel):
 
     c4p_cpu_cores: _Cores = Field(None, description="Cores.")
     c4p_memory_limit: _CondorSize = Field(None, description="Memory: `2000` (MB), `4 GB`.")
-    c4p_additional_requirements: _Expression | None = Field(None, description="The same.")
+    c4p_additional_requirements: _Expression | None = Field(
+        None, description="A ClassAd expression."
+    )
 
 
 class StepsModel(SpecModel):
@@ -177,7 +179,7 @@ class InputsModel(SpecModel):
     files: _Files = Field((), description="Files, relative to the directory of reana.yaml.")
     directories: _Directories = Field((), description="Directories, with all they contain.")
     parameters: dict[str, Any] = Field({}, description="Values for `$name` in commands.")
-    options: dict[str, Any] = Field({}, description="Options of the engine, such as `TARGET`.")
+    options: dict[str, Any] = Field({}, description="Options of the engine, by name: see below.")
 
     @model_validator(mode="after")
     def _listed_once(self) -> InputsModel:
@@ -201,7 +203,9 @@ class TestsModel(SpecModel):
 class WorkspaceModel(SpecModel):
     """The directory in which the workflow runs."""
 
-    root_path: str | None = Field(None, min_length=1, description="Directory above the workspace.")
+    root_path: str | None = Field(
+        None, min_length=1, description="Refused: the site decides where workspaces lie."
+    )
     retention_days: dict[
         Annotated[str, AfterValidator(words.pattern)], Annotated[StrictInt, Field(ge=0)]
     ] = Field({}, description="Days until files go after the run, by pattern of their names.")

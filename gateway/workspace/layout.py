@@ -70,7 +70,7 @@ class Layout:
 
     def staging_turn(self, workflow_id: str) -> Path:
         """Return the file whose lock calls hold while they stage and start a workflow."""
-        return self.control / _checked(workflow_id) / "staging"
+        return self.control / f".staging-{_checked(workflow_id)}"
 
     def remove_control(self, workflow_id: str) -> int:
         """Remove all control files of a workflow and return the bytes given back."""

@@ -37,7 +37,9 @@ def move(root: Path, source: str, target: str) -> None:
 
 def _explained(error: OSError, source: str, target: str) -> Exception:
     if error.errno == errno.ENOENT:
-        return NotFoundError(f"{show_path(source)} does not exist.")
+        return NotFoundError(
+            f"{show_path(source)} does not exist.", hint="list what there is: gateway ls"
+        )
     if error.errno == errno.EINVAL:
         return ConflictError(f"cannot move {show_path(source)} into itself")
     if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST):

@@ -309,6 +309,44 @@ def test_the_same_key_again_is_the_same_workflow(bench: Bench) -> None:
     assert (bench.workspace() / "ran").read_text() == "ran\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "differs"),
+    [
+        (("-p", "n=2"), "other parameters"),
+        ((), "other parameters"),
+        (("-p", "n=1", "--name", "other"), "another name"),
+        (("-p", "n=1", "--cluster", "second"), "another cluster"),
+        (("-p", "n=1", "-o", "TARGET=a"), "other options"),
+        (("-p", "n=1", "-f", "other.yaml"), "another specification"),
+    ],
+)
+def test_a_key_is_refused_for_another_order(
+    bench: Bench, words: tuple[str, ...], differs: str
+) -> None:
+    """Else the outputs of one workflow would be taken for those of another."""
+    local = {"type": "local", "cpus": 4}
+    bench.write_site(clusters={"local": local, "second": local}, default_cluster="local")
+    inputs = {"parameters": {"n": 0}}
+    bench.write_spec(step("a", "echo ${n} > n"), inputs=inputs)
+    bench.write_spec(step("a", "echo ${n} > m"), inputs=inputs, name="other.yaml")
+    bench.ok("run", "-q", "--key", "k", "-p", "n=1")
+
+    said = bench.refused(ExitCode.CONFLICT, "submit", "--key", "k", *words)
+
+    assert "belongs to workflow.1" in said
+    assert differs in said
+    assert len(bench.ids()) == 1
+    bench.ok("submit", "--key", "k", "-p", "n=1")
+
+
+def test_a_created_workflow_keeps_its_key_after_a_start_with_parameters(bench: Bench) -> None:
+    bench.write_spec(step("a", "echo ${n} > n"), inputs={"parameters": {"n": 0}})
+    created = bench.ok("create", "--key", "k").out
+    bench.ok("start", "workflow", "-p", "n=1", "--follow")
+
+    assert bench.ok("create", "--key", "k").out == created
+
+
 def test_the_same_key_from_many_processes_at_once(bench: Bench) -> None:
     bench.write_spec(step("a", "echo ran >> ran"))
     with ThreadPoolExecutor(8) as pool:

@@ -43,6 +43,19 @@ def test_the_same_key_is_the_same_workflow(client: Client, served: Served) -> No
     assert client.create(SPEC, "fit").full_name == "fit.2"
 
 
+def test_a_key_is_refused_for_another_order(client: Client, served: Served) -> None:
+    client.run(served.specification(), "fit", key="a", parameters={"greeting": "hey"})
+    assert client.run(served.specification(), key="a", parameters={"greeting": "hey"})
+    for parameters in ({}, {"greeting": "ho"}):
+        with pytest.raises(ConflictError, match=r"belongs to fit\.1.*other parameters"):
+            client.run(served.specification(), "fit", key="a", parameters=parameters)
+    with pytest.raises(ConflictError, match="another specification"):
+        client.create({**SPEC, "outputs": {}}, "fit", key="a")
+    with pytest.raises(ConflictError, match="another name"):
+        client.create(SPEC, "other", key="a")
+    assert [each.full_name for each in client.list()] == ["fit.1"]
+
+
 def test_restart_stop_and_delete(client: Client, served: Served) -> None:
     run = client.run(served.specification(), "fit")
     client.stop(run.id)

@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from gateway.core.parts import Parts
-from gateway.service.workflows import Order, Workflows
+from gateway.service.order import Order
+from gateway.service.workflows import Workflows
 from gateway.spec.load import load_data
 from gateway.store.store import Store
 from gateway.testing.clock import FakeClock

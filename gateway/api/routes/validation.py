@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from gateway.api.bodies import JsonObject, documented
 from gateway.api.identity import SignedIn
 from gateway.api.problems import ApiError
-from gateway.service.workflows import Order
+from gateway.service.order import Order
 from gateway.spec.load import load_data
 
 router = APIRouter(prefix="/gateway", tags=["additions"])

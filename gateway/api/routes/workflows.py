@@ -16,8 +16,8 @@ from gateway.api.identity import Caller, SignedIn
 from gateway.api.multipart import Form, Parts, PartsOrObject
 from gateway.api.problems import ApiError, unknown_workflow_is_forbidden
 from gateway.composition.app import App
+from gateway.service.order import Order
 from gateway.service.views import Progress, Search, timestamp
-from gateway.service.workflows import Order
 from gateway.spec.load import load_data
 from gateway.vocabulary.records import Workflow
 from gateway.vocabulary.states import WorkflowStatus

@@ -76,7 +76,7 @@ def driver(lease: Lease | None, active: int, now: float, host: str) -> Check:
         return warn(
             _DRIVER,
             f"nobody drives {active} active workflows now",
-            "start `gateway serve`, or call `gateway tick` from cron (docs/howto/cron.md)",
+            "start `gateway serve`, or call `gateway tick` from cron every minute",
         )
     return ok(_DRIVER, "nobody drives now, and nothing has to be driven")
 

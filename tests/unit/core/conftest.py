@@ -14,7 +14,8 @@ from gateway.composition.app import engine_of
 from gateway.core.cycle import Cycle
 from gateway.core.lease import take
 from gateway.core.parts import Call, Cluster, FetchResult, MissingImage, Parts
-from gateway.service.workflows import Order, Workflows
+from gateway.service.order import Order
+from gateway.service.workflows import Workflows
 from gateway.site.model import Site
 from gateway.spec.load import load_data
 from gateway.store.store import Store

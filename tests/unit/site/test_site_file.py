@@ -139,6 +139,16 @@ def test_file_that_cannot_be_seen_is_not_passed_over(tmp_path: Path) -> None:
              "site.yaml:1:39: containers.image_map: must be a mapping of keys, not a list"],
         ),
         (
+            "containers: {build_cluster: farm}\n",
+            ["site.yaml:1:1: containers.build_cluster names the cluster 'farm', which is not "
+             "defined"],
+        ),
+        (
+            "clusters: {local: {type: local, ssh: {host: h}}}\n",
+            ["site.yaml:1:19: clusters.local: ssh is for Slurm and HTCondor; a local cluster is "
+             "this host"],
+        ),
+        (
             "default_cluster: farm\n",
             ["site.yaml:1:1: default_cluster names the cluster 'farm', which is not defined"],
         ),
