@@ -33,6 +33,7 @@ async def _serve(api: Asgi, connection: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_IDLE_S,
     )
     config.load()

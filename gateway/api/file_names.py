@@ -17,7 +17,8 @@ from gateway.workspace.leftovers import is_part
 from gateway.workspace.paths import relative_parts
 from gateway.workspace.trouble import show_path, wire_name
 
-_BELOW = b"/workspace/"
+_BEFORE = 5
+"""Slashes before the name in ``/api/workflows/W/workspace/NAME``; ``W`` may be any word."""
 
 
 def query_value(request: Request, key: str) -> str:
@@ -40,9 +41,7 @@ def in_query(
 
 def in_path(request: Request) -> str:
     """Return the part of the path below the workspace, also with an encoded slash or star."""
-    _, found, rest = request.scope["raw_path"].partition(_BELOW)
-    if not found:
-        return str(request.path_params["path"])
+    rest = request.scope["raw_path"].split(b"/", _BEFORE)[_BEFORE]
     return unquote(rest.decode("latin-1"), errors="surrogateescape")
 
 

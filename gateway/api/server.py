@@ -171,6 +171,8 @@ def _config(api: Asgi) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        # Who is asked by a header where a request comes from can be told anything.
+        proxy_headers=False,
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=_FAREWELL_S,
     )

@@ -10,6 +10,9 @@ from gateway.store.store import Transaction
 from gateway.vocabulary.records import RunNumber, Workflow
 
 LONGEST_NAME = 200
+MOVES = "move_files"
+"""Stands where a workflow's name stands in paths of REANA's API."""
+_RUN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 
 
 def check_name(name: str) -> str:
@@ -26,6 +29,8 @@ def check_name(name: str) -> str:
             f"the name {name!r} has a dot, which separates a name from its run number",
             hint=f"try {name.replace('.', '-')!r}",
         )
+    if name == MOVES:
+        raise UsageError(f"the name {name!r} is a word of REANA's API", hint="choose another name")
     if _as_uuid(name):
         raise UsageError(f"the name {name!r} looks like a workflow id", hint="choose another name")
     if not name.isprintable() or "/" in name or len(name) > LONGEST_NAME:
@@ -49,7 +54,7 @@ def find(transaction: Transaction, owner: str, asked: str) -> Workflow | None:
         workflow = transaction.workflows.get(known_id)
         return workflow if workflow and workflow.owner == owner else None
     name, _, rest = asked.partition(".")
-    number = re.fullmatch(r"(\d+)(?:\.(\d+))?", rest)
+    number = _RUN.fullmatch(rest)
     if number:
         run = RunNumber(int(number[1]), int(number[2] or 0))
         return transaction.workflows.by_run(owner, name, run)

@@ -133,7 +133,7 @@ def _condor_size(value: Any, bare_unit: str) -> int:
     text = text_of(value)
     match = _CONDOR_SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{text}' is not a HTCondor size; write for example 4000 MB or 4 GB")
+        raise ValueError(f"'{text}' is not an HTCondor size; write for example 4000 MB or 4 GB")
     plain_bytes = text[-1] in "bB" and not match[2]
     unit = "" if plain_bytes else match[2].upper() or bare_unit
     return _mib(float(match[1]) * 1024 ** _POWER[unit], text)

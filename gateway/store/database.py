@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from sqlite3 import SQLITE_BUSY
 from sqlite3 import OperationalError as SQLiteOperationalError
@@ -96,6 +98,7 @@ def _sqlite(url: str) -> Engine:
     path = Path(make_url(url).database or "")
     if not path.exists():
         _prove_directory(path.parent)
+        _make_private(path)
     mode = journal_mode(path.parent)
     engine = create_engine(
         url, connect_args={"timeout": BUSY_S, "check_same_thread": False}, hide_parameters=True
@@ -115,6 +118,12 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty database for its owner alone; what SQLite puts beside it is so too."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_journal(connection: Any, mode: str) -> None:

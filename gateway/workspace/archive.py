@@ -43,7 +43,8 @@ def archive_chunks(root: Path, paths: Iterable[str], kind: ArchiveKind = "zip") 
     """Yield an archive piece by piece, in the order of ``paths``.
 
     Entry names are relative to the workspace. A file that vanished meanwhile, or a link that
-    leads out, is left out: the archive holds what is there when its turn comes.
+    leads out, is left out: the archive holds what is there when its turn comes. If the workspace is
+    removed meanwhile, the archive breaks off: a part of it must not look like all.
     """
     return _zip_chunks(root, paths) if kind == "zip" else _tar_chunks(root, paths)
 
@@ -53,6 +54,8 @@ def _readable(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, BinaryIO,
         try:
             handle = open_download(root, path)
         except (NotFoundError, UsageError):
+            if not root.is_dir():
+                raise
             continue
         with handle:
             yield path, handle, os.fstat(handle.fileno())

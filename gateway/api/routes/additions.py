@@ -17,7 +17,7 @@ router = APIRouter(prefix="/gateway", tags=["additions"])
 
 
 @router.get("/health", summary="Whether this process answers")
-def health() -> dict[str, Any]:
+async def health() -> dict[str, Any]:
     """Answer without a token and without touching anything."""
     return {"status": "ok", "version": __version__}
 

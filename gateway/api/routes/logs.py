@@ -18,7 +18,10 @@ from gateway.vocabulary.states import JobState
 router = APIRouter(tags=["logs"])
 
 LARGEST_SHOWN = 2 * 1024 * 1024
-"""Bytes of one stream in an answer; the end of a longer one. Whole files are in the workspace."""
+"""Bytes of one stream in an answer; the end of a longer one."""
+LARGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of all streams in an answer: jobs with more share it. Paging and steps show the rest."""
+SMALLEST_SHOWN = 1024
 
 
 @router.get(
@@ -40,10 +43,11 @@ def workflow_logs(
     chosen = [each for each in every if steps is None or each.view.job.step in steps]
     shown = chosen[(page - 1) * size : page * size] if size else chosen
     types = caller.services.cluster_types
+    most = _most_of_each(len(shown))
     logs = {
         "workflow_logs": None if steps is not None else found.message,
         "job_logs": {
-            each.view.job.id: _item(each, found.id, types.get(each.view.job.cluster, ""))
+            each.view.job.id: _item(each, found.id, types.get(each.view.job.cluster, ""), most)
             for each in shown
         },
         "engine_specific": None,
@@ -65,7 +69,13 @@ def _steps(body: Any) -> list[str] | None:
     return body
 
 
-def _item(log: JobLog, workflow_id: str, cluster_type: str) -> dict[str, Any]:
+def _most_of_each(jobs: int) -> int:
+    """Return how many bytes of each stream are shown."""
+    share = LARGEST_ANSWER // (2 * max(1, jobs))
+    return max(SMALLEST_SHOWN, min(LARGEST_SHOWN, share))
+
+
+def _item(log: JobLog, workflow_id: str, cluster_type: str, most: int) -> dict[str, Any]:
     """Return one job's logs with REANA's keys and no other: the client fails on more."""
     job, last = log.view.job, log.view.last
     return {
@@ -76,15 +86,15 @@ def _item(log: JobLog, workflow_id: str, cluster_type: str) -> dict[str, Any]:
         "docker_img": job.image,
         "cmd": job.command,
         "status": job.state.value,
-        "logs": _text(log),
+        "logs": _text(log, most),
         "started_at": timestamp(job.started_at),
         "finished_at": timestamp(job.finished_at),
     }
 
 
-def _text(log: JobLog) -> str:
+def _text(log: JobLog, most: int) -> str:
     """Join what the job wrote and, where it did not go well, why."""
-    parts = [read_end(log.stdout, LARGEST_SHOWN), read_end(log.stderr, LARGEST_SHOWN)]
+    parts = [read_end(log.stdout, most), read_end(log.stderr, most)]
     job = log.view.job
     if job.reason and job.state is not JobState.FINISHED:
         parts.append(f"[gateway] {job.state.value}: {job.reason}\n")

@@ -20,7 +20,7 @@ VERSION = f"{__version__} (batch gateway)"
 
 
 @router.get("/api/ping", summary="Say that the server is there")
-def ping() -> dict[str, Any]:
+async def ping() -> dict[str, Any]:
     """Answer without a token."""
     return {
         "message": "OK",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -152,13 +152,15 @@ def list_workflows(
 ) -> dict[str, Any]:
     """Return a page of the user's workflows; without a size, all of them."""
     app: App = request.app.state.app
+    measured = query.sort == "disk-desc" or query.wants(query.include_workspace_size)
+    sizes = app.usage.sizes(caller.user.id) if measured else {}
     found = caller.services.views.search(
         Search(
             statuses=_statuses(query.status),
             name_part=_name_part(query.search),
             named=query.workflow_id_or_name,
             order=_ORDERS[query.sort],
-            sizes=app.usage.sizes(caller.user.id) if query.sort == "disk-desc" else {},
+            sizes=sizes if query.sort == "disk-desc" else {},
             page=query.page,
             size=query.size,
         )
@@ -167,7 +169,7 @@ def list_workflows(
     items = [] if query.type == "interactive" else found.items
     end = query.page * query.size if query.size else found.total
     return {
-        "items": [_listed(caller, query, *each) for each in items],
+        "items": [_listed(caller, query, sizes, *each) for each in items],
         "total": found.total,
         "page": query.page,
         "has_next": end < found.total,
@@ -177,12 +179,16 @@ def list_workflows(
 
 
 def _listed(
-    caller: Caller, query: ListQuery, workflow: Workflow, progress: Progress
+    caller: Caller,
+    query: ListQuery,
+    sizes: Mapping[str, int],
+    workflow: Workflow,
+    progress: Progress,
 ) -> dict[str, Any]:
     full = query.wants(query.include_progress)
     measured = query.wants(query.include_workspace_size)
     shown = wire.progress_counts(workflow, progress) if full else wire.times_only(workflow)
-    size = wire.size(caller.services.files.size(workflow)) if measured else wire.NOT_ASKED
+    size = _size(caller, sizes, workflow) if measured else wire.NOT_ASKED
     return {
         "id": workflow.id,
         "name": workflow.full_name,
@@ -193,6 +199,12 @@ def _listed(
         "progress": shown,
         "size": size,
     }
+
+
+def _size(caller: Caller, sizes: Mapping[str, int], workflow: Workflow) -> dict[str, Any]:
+    """Measure what may still change; of an ended run, what was measured last is enough."""
+    known = sizes.get(workflow.workspace) if workflow.status.is_terminal else None
+    return wire.size(caller.services.files.size(workflow) if known is None else known)
 
 
 @router.get("/api/workflows/{workflow}/status", summary="Where a workflow is")

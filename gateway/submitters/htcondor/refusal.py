@@ -1,4 +1,4 @@
-"""Requests that a HTCondor pool cannot honour, in words for the user; pure."""
+"""Requests that an HTCondor pool cannot honour, in words for the user; pure."""
 
 from __future__ import annotations
 

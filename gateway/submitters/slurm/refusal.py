@@ -11,7 +11,7 @@ from gateway.vocabulary.units import MIB, show_bytes, show_seconds
 _NAME = re.compile(r"[A-Za-z0-9_.,+@:/=-]+")
 _CONSTRAINT = re.compile(r"[A-Za-z0-9_.,+@:/=&|*()\[\]{}-]+")
 _OF_HTCONDOR = {
-    "requirements": "a HTCondor ClassAd expression",
+    "requirements": "an HTCondor ClassAd expression",
     "accounting_group": "HTCondor's accounting group",
 }
 _AMOUNTS: Mapping[str, Callable[[int], str]] = {
