@@ -10,7 +10,7 @@ from gateway.core.parts import Call, Cluster
 from gateway.site.model import ClusterBase, HTCondorCluster, LocalCluster, Site, SlurmCluster
 from gateway.store.store import Store
 from gateway.submitters.base import Submitter
-from gateway.transport.base import Transport
+from gateway.transport.base import CommandResult, Transport
 from gateway.transport.gate import CallRecord, ClusterGate, GateState, calls_per_minute
 
 
@@ -57,8 +57,20 @@ def build_cluster(
         clock=clock,
         log=book.note,
         state=GateState.from_json(remembered),
+        is_silence=_silence(settings),
     )
     return Cluster(name, settings, _batch(name, settings, book.gate, clock), book)
+
+
+def _silence(settings: ClusterBase) -> Callable[[CommandResult], bool]:
+    """Return what tells a scheduler that does not answer its own commands."""
+    if isinstance(settings, SlurmCluster):
+        from gateway.submitters.slurm.answers import is_silence
+
+        return is_silence
+    from gateway.submitters.htcondor import answers
+
+    return answers.is_silence
 
 
 def _local(name: str, settings: LocalCluster, clock: Callable[[], float]) -> Submitter:

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from gateway.core.policy import GiveUp, Past, Retry, decide
 from gateway.core.verdict import (
+    ALIVE_ELSEWHERE,
     DISK_SUBCODE,
     EX_DUPLICATE,
     EX_NO_CLAIM,
@@ -44,7 +45,13 @@ from gateway.vocabulary.units import show_seconds
 PATIENCE = Patience()
 SINCE = 1_000_000.0
 """When the scheduler began to say what it says, and when the exit record was written."""
-AGES = (1.0, PATIENCE.settle_s, PATIENCE.lost_after_s, PATIENCE.held_for_s)
+AGES = (
+    1.0,
+    PATIENCE.settle_s,
+    PATIENCE.lost_after_s,
+    PATIENCE.lost_after_s * ALIVE_ELSEWHERE,
+    PATIENCE.held_for_s,
+)
 """From each of these on, in seconds, a verdict may be another one."""
 
 _CLAIM = Claim("k.1", 0, "7_0", "node1", SINCE - 100)
@@ -66,11 +73,15 @@ RECORDS: Mapping[str, tuple[Claim | None, ExitRecord | None]] = {
 """What the job script has left: its claim, and its exit record."""
 
 NOT_SEEN, MISSING = "not asked yet", "missing everywhere"
+DOUBTED = "missing in the queue, alive in accounting"
 SILENT, MISSED = "does not answer", "was missing, does not answer"
 NO_CLAIM, NO_RECORD = f"failed with status {EX_NO_CLAIM}", f"failed with status {EX_NO_RECORD}"
 """Words of the job script itself: it cannot use the shared filesystem, or not write its record."""
 DUPLICATE = f"failed with status {EX_DUPLICATE}"
 """The same: another copy has claimed the attempt."""
+DUPLICATE_OF_ITSELF = f"{DUPLICATE}, though it holds the claim"
+WELL = "completed with status 0"
+"""The job script ends so only after it has written its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +223,16 @@ def _said() -> dict[str, Evidence]:
     codes = {NO_CLAIM: EX_NO_CLAIM, NO_RECORD: EX_NO_RECORD, DUPLICATE: EX_DUPLICATE}
     for says, code in codes.items():
         said[says] = _evidence(_observation(SchedulerState.FAILED, exit_code=code))
+    itself = _observation(SchedulerState.FAILED, exit_code=EX_DUPLICATE)
+    said[DUPLICATE_OF_ITSELF] = _evidence(replace(itself, native_id=_CLAIM.native_id))
+    said[WELL] = _evidence(_observation(SchedulerState.COMPLETED, exit_code=0))
     missing = replace(_evidence(None), missing_since=SINCE)
     silent = {
         SILENT: replace(_evidence(None), answered=False),
         MISSED: replace(missing, answered=False),
     }
-    return said | {MISSING: missing} | silent
+    doubted = {DOUBTED: replace(missing, alive_elsewhere=True)}
+    return said | {MISSING: missing} | doubted | silent
 
 
 def _evidence(seen: Observation | None) -> Evidence:

@@ -90,7 +90,8 @@ def _decide(transaction: Transaction, job: Job, cluster: Cluster) -> Retry | Giv
     ended = [a for a in transaction.jobs.attempts_of(job.id) if a.outcome is not None]
     past = [Past(a.outcome, a.resources, a.node) for a in ended if a.outcome is not None]
     vain = job.purpose is Purpose.IMAGE and ended[-1].exit_code == FETCH_IS_VAIN
-    return decide(past, 0 if vain else job.retries, cluster.maximum)
+    alone = isinstance(cluster.settings, LocalCluster)
+    return decide(past, 0 if vain else job.retries, cluster.maximum, one_node=alone)
 
 
 def _retry(transaction: Transaction, job: Job, attempt: Attempt, retry: Retry, now: float) -> None:

@@ -172,14 +172,13 @@ class Dispatch:
             jobs = transaction.jobs.many({attempt.job_id for attempt in attempts})
             launches = launches_of(self._parts, transaction, attempts, jobs)
         for error in launches.bad.values():
-            raise error
+            return self._put_back(record, attempts, error.message)
         submission = submission_of(record, attempts, jobs)
         try:
             control.prepare(submission, launches.good)
         except OSError as error:
             words = f"control files cannot be written: {error.strerror}: {error.filename}"
-            self.withdraw(record, Backpressure(words))
-            return False
+            return self._put_back(record, attempts, words)
         crash_point(CrashPoint.FILES_WRITTEN)
         with self._parts.store.drive(self._lease) as transaction:
             transaction.submissions.set(
@@ -195,6 +194,14 @@ class Dispatch:
         takes_more = self._write_down(record, attempts, jobs, outcome)
         crash_point(CrashPoint.ANSWER_WRITTEN)
         return takes_more
+
+    def _put_back(self, record: SubmissionRecord, attempts: Sequence[Attempt], words: str) -> bool:
+        """Put attempts back that cannot be sent now, unless an earlier call may have sent them."""
+        if record.called_at is None or self.take_back(record, attempts):
+            self.withdraw(record, Backpressure(words, limit=len(attempts)))
+        else:
+            self._leave_unclear(record, words)
+        return False
 
     def _write_down(
         self,
@@ -244,12 +251,14 @@ class Dispatch:
             said = f"{words} {found.native_id}"
             transaction.events.add(*[entry(each, EventKind.CALL, said, now) for each in attempts])
             limit = transaction.clusters.get(record.cluster).limit
+            settings = self._parts.clusters[record.cluster].settings
+            doubled = limit * 2 if limit else settings.max_tasks_per_submission
             transaction.clusters.set(
                 record.cluster,
                 blocked_until=None,
                 blocked_reason="",
                 blocked_times=0,
-                limit=limit * 2 if limit else None,
+                limit=doubled if doubled < settings.max_tasks_per_submission else None,
             )
 
     def _reject(
@@ -304,7 +313,10 @@ class Dispatch:
         except OSError:
             return False
         crash_point(CrashPoint.RESEND_FORBIDDEN)
-        return not control.read_claims(directory)
+        try:
+            return not control.claimed(directory)
+        except OSError:
+            return False
 
     def withdraw(self, record: SubmissionRecord, outcome: Backpressure) -> None:
         """Put the attempts back: the scheduler has no room, or cannot be asked, for now."""
@@ -337,6 +349,8 @@ class Dispatch:
                 # A refusal that names no number is answered with half as many.
                 limit=outcome.limit or max(1, len(attempts) // 2),
             )
+        if record.called_at is None:
+            control.discard(Path(record.control_dir))
 
     def _leave_unclear(self, record: SubmissionRecord, reason: str) -> None:
         now = self._parts.clock()

@@ -55,7 +55,9 @@ GROWTH = 2
 ESCALATIONS = 4
 
 
-def decide(past: Sequence[Past], retries: int, maximum: Resources) -> Retry | GiveUp:
+def decide(
+    past: Sequence[Past], retries: int, maximum: Resources, *, one_node: bool = False
+) -> Retry | GiveUp:
     """Decide what follows the last of the attempts in ``past``.
 
     Parameters
@@ -66,12 +68,15 @@ def decide(past: Sequence[Past], retries: int, maximum: Resources) -> Retry | Gi
         How often an application error may be tried again.
     maximum
         The site's caps.
+    one_node
+        Whether the cluster has one node alone: what is wrong with it is tried again only once.
     """
     last = past[-1]
     same = sum(1 for attempt in past if attempt.outcome is last.outcome)
     exclude = tuple(sorted({a.node for a in past if a.outcome in NODE_FAULTS and a.node}))
     if last.outcome in FREE_RETRIES:
-        if same > FREE_RETRIES[last.outcome]:
+        bad = one_node and last.outcome is Outcome.NODE_BAD
+        if same > (1 if bad else FREE_RETRIES[last.outcome]):
             return GiveUp(f"tried {same} times")
         delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** (same - 1))
         return Retry(last.resources, delay, exclude, f"{last.outcome.value}: not the job's fault")

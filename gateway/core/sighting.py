@@ -31,12 +31,12 @@ class Watched:
 
 def observation_from(data: Mapping[str, Any]) -> Observation | None:
     """Read the observation that an attempt remembers."""
-    if not data:
+    if "state" not in data:
         return None
     hold = data.get("hold")
     return Observation(
         **{
-            **{name: value for name, value in data.items() if name != "since"},
+            **{name: data[name] for name in data if name not in ("since", "record_since")},
             "state": SchedulerState(data["state"]),
             "source": Source(data["source"]),
             "hold": HoldCode(**hold) if hold else None,
@@ -52,7 +52,7 @@ def latest(before: Mapping[str, Any], fresh: Observation | None) -> Observation 
     """
     if fresh is None:
         return observation_from(before)
-    if fresh.source is not Source.EVENT_LOG or fresh.state.is_terminal or not before:
+    if fresh.source is not Source.EVENT_LOG or fresh.state.is_terminal or "state" not in before:
         return fresh
     older = before["source"] != Source.EVENT_LOG and fresh.observed_at < before["observed_at"]
     return observation_from(before) if older else fresh
@@ -100,8 +100,8 @@ def said_since(before: Mapping[str, Any], seen: Observation | None) -> float | N
 
 
 def _same_words(before: Mapping[str, Any], seen: Observation | None) -> bool:
-    if seen is None or not before:
-        return seen is None and not before
+    if seen is None or "state" not in before:
+        return seen is None and "state" not in before
     now = (seen.state.value, seen.raw, seen.reason, seen.restart_count)
     return now == tuple(before.get(name) for name in ("state", "raw", "reason", "restart_count"))
 
@@ -127,7 +127,7 @@ def columns(news: Watched, now: float) -> dict[str, Any]:
         "held_since": evidence.held_since,
         "max_rss_mib": _memory(record, seen),
         "cpu_s": _cpu(record, seen),
-        "observed": _plain(seen) | {"since": evidence.said_since} if seen else {},
+        "observed": _remembered(evidence),
     }
 
 
@@ -152,6 +152,22 @@ def _cpu(record: ExitRecord | None, seen: Observation | None) -> float | None:
     return record.cpu_s if record else None
 
 
+def _remembered(evidence: Evidence) -> dict[str, Any]:
+    """Return what the next look must know of this one."""
+    seen = evidence.observation
+    known = _plain(seen) | {"since": evidence.said_since} if seen else {}
+    since = evidence.record_since
+    return known | ({} if since is None else {"record_since": since})
+
+
+def record_since(before: Mapping[str, Any], record: ExitRecord | None, now: float) -> float | None:
+    """Return since when the exit record has been there, by our clock."""
+    if record is None:
+        return None
+    known = before.get("record_since")
+    return now if known is None else float(known)
+
+
 def _plain(seen: Observation) -> dict[str, Any]:
     return {**asdict(seen), "state": seen.state.value, "source": seen.source.value}
 
@@ -169,7 +185,7 @@ def entries(news: Watched, job: Job, now: float) -> list[Event]:
         said = f"{seen.raw}: {seen.reason}" if seen.reason else seen.raw
         note(EventKind.OBSERVATION, f"{seen.source.value} says {said}")
     claim = evidence.claim
-    if claim and (claim.node, claim.restart) != (attempt.node, attempt.restart):
+    if claim and claim.node and (claim.node, claim.restart) != (attempt.node, attempt.restart):
         again = f", restart {claim.restart}" if claim.restart else ""
         note(EventKind.OBSERVATION, f"claimed on {claim.node} by {claim.native_id}{again}")
     if evidence.exit_record and given.outcome:

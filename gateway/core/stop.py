@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.core.copies import by_copy
@@ -113,7 +114,10 @@ def _with_copies(
     cluster: Cluster, active: Sequence[ActiveSubmission]
 ) -> Sequence[ActiveSubmission]:
     """Return what to remove: also the copies that run where the scheduler got something twice."""
-    claims = {each.key: control.read_claims(each.control_dir).values() for each in active}
+    claims = {}
+    for each in active:
+        with suppress(OSError):
+            claims[each.key] = control.read_claims(each.control_dir).values()
     running = by_copy(active, claims, cluster.submitter.submission_id)
     return [*active, *[each for each in running if each not in active]]
 

@@ -7,6 +7,7 @@ alive; a job is lost only after it was missing everywhere for the grace time.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.vocabulary.evidence import (
@@ -40,6 +41,17 @@ class Patience:
     lost_after_s: float = 900.0
     held_for_s: float = 4 * 3600.0
 
+
+ALIVE_ELSEWHERE = 4
+"""So many times longer a missing job is waited for while another record takes it for alive."""
+
+_NODE_TROUBLE = re.compile(
+    r"^no scratch directory below|^cannot write .* on |user namespace|loop ?device|No space left|"
+    r"Input/output error|Transport endpoint|(?:apptainer|singularity): (?:command )?not found|"
+    r"/dev/fuse|squashfuse|fuse2fs",
+    re.IGNORECASE,
+)
+"""What job script and container runtime say where the node is at fault, not the image."""
 
 EX_NO_RECORD = 73
 EX_NO_CLAIM = 75
@@ -88,8 +100,8 @@ HOLD_RULES: dict[int, HoldRule] = {
     22: HoldRule(Outcome.STAGING, "its event log cannot be written"),
     23: HoldRule(Outcome.CREDENTIALS, "the account cannot be used on the node"),
     26: HoldRule(Outcome.HELD, "held by a policy of the site"),
-    32: HoldRule(Outcome.STAGING, "its files are larger than the site allows"),
-    33: HoldRule(Outcome.STAGING, "its files are larger than the site allows"),
+    32: HoldRule(Outcome.HELD, "its files are larger than the site allows"),
+    33: HoldRule(Outcome.HELD, "its files are larger than the site allows"),
     34: HoldRule(Outcome.OUT_OF_MEMORY, "it used more memory than it asked for"),
     35: HoldRule(Outcome.IMAGE, "its image cannot be used"),
     46: HoldRule(Outcome.TIMEOUT, "it reached its walltime"),
@@ -131,7 +143,14 @@ def _may_start_again(record: ExitRecord, evidence: Evidence) -> bool:
     if seen.state is SchedulerState.HELD:
         return True
     later = seen.restart_count is not None and seen.restart_count > record.restart
-    return later or (seen.state is SchedulerState.PENDING and seen.observed_at > record.finished_at)
+    return later or (
+        seen.state is SchedulerState.PENDING and seen.observed_at > _record_at(evidence, record)
+    )
+
+
+def _record_at(evidence: Evidence, record: ExitRecord) -> float:
+    """Return when a record was there, by our clock if we have seen it come."""
+    return record.finished_at if evidence.record_since is None else evidence.record_since
 
 
 def _ended(outcome: Outcome, reason: str) -> Verdict:
@@ -182,7 +201,9 @@ def _told_to_end(evidence: Evidence, record: ExitRecord, now: float, patience: P
         return _ended(Outcome.CANCELLED, "stopped on request")
     if record.warned == "stop":
         return _ended(Outcome.LOST, "it was taken back before it was sent again, and did not run")
-    waited = evidence.answered and now >= record.finished_at + patience.settle_s
+    # A slow epilog, or a requeue that has begun: the scheduler still has it.
+    wait = patience.lost_after_s if _is_listed(evidence) else patience.settle_s
+    waited = evidence.answered and now >= _record_at(evidence, record) + wait
     if not waited and not _scheduler_is_done(evidence):
         return Verdict(
             AttemptState.RUNNING,
@@ -196,6 +217,10 @@ def _told_to_end(evidence: Evidence, record: ExitRecord, now: float, patience: P
     )
 
 
+def _is_listed(evidence: Evidence) -> bool:
+    return evidence.observation is not None and evidence.missing_since is None
+
+
 def _scheduler_is_done(evidence: Evidence) -> bool:
     seen = evidence.observation
     return seen is not None and seen.state.is_terminal
@@ -205,6 +230,8 @@ def _own_end(record: ExitRecord) -> Verdict:
     if record.exit_code == 0:
         return _ended(Outcome.SUCCESS, "exit code 0")
     if record.runtime_error:
+        if _NODE_TROUBLE.search(record.runtime_error):
+            return _ended(Outcome.NODE_BAD, f"{record.node} cannot run it: {record.runtime_error}")
         return _ended(
             Outcome.IMAGE, f"the container could not run the command: {record.runtime_error}"
         )
@@ -219,7 +246,10 @@ def _from_end(seen: Observation, evidence: Evidence, now: float, patience: Patie
     if evidence.stop_requested and evidence.claim is None:
         return _ended(Outcome.CANCELLED, "stopped on request")
     said_since = evidence.said_since if evidence.said_since is not None else seen.observed_at
-    if now < said_since + patience.settle_s and _record_may_come(seen, evidence):
+    # The job script ends with 0 only after its record was written.
+    proved = seen.state is SchedulerState.COMPLETED and seen.exit_code == 0
+    wait = patience.lost_after_s if proved else patience.settle_s
+    if now < said_since + wait and _record_may_come(seen, evidence):
         return Verdict(
             AttemptState.RUNNING if evidence.claim else AttemptState.PENDING,
             f"over for the scheduler{_words(seen)}",
@@ -228,7 +258,9 @@ def _from_end(seen: Observation, evidence: Evidence, now: float, patience: Patie
     if evidence.stop_requested:
         return _ended(Outcome.CANCELLED, "stopped on request")
     if evidence.claim is not None and seen.exit_code == EX_DUPLICATE:
-        return _elsewhere(seen)
+        same = evidence.claim.native_id in ("", seen.native_id)
+        if not same or now < said_since + patience.lost_after_s:
+            return _elsewhere(seen)
     if seen.state in SCHEDULER_OUTCOME:
         outcome, text = SCHEDULER_OUTCOME[seen.state]
         return _ended(outcome, text + _words(seen))
@@ -298,7 +330,7 @@ def hold_rule(hold: HoldCode | None) -> HoldRule:
     if hold is None:
         return HoldRule(None, "held by the scheduler")
     if hold.code in RESOURCE_CODES and hold.subcode == DISK_SUBCODE:
-        return HoldRule(Outcome.STAGING, "it used more scratch disk than it asked for")
+        return HoldRule(Outcome.HELD, "it used more scratch disk than it asked for")
     if hold.code in RESOURCE_CODES and hold.subcode == MEMORY_SUBCODE:
         return HoldRule(Outcome.OUT_OF_MEMORY, "it used more memory than it asked for")
     return HOLD_RULES.get(hold.code, HoldRule(None, "held by the scheduler"))
@@ -312,7 +344,8 @@ def _from_silence(evidence: Evidence, now: float, patience: Patience) -> Verdict
         removed = evidence.stop_requested and evidence.claim is None and evidence.answered
         if removed and now >= missing + patience.settle_s:
             return _ended(Outcome.CANCELLED, "stopped on request; no longer in the scheduler")
-        if evidence.answered and now >= missing + patience.lost_after_s:
+        doubt = ALIVE_ELSEWHERE if evidence.alive_elsewhere else 1
+        if evidence.answered and now >= missing + patience.lost_after_s * doubt:
             return _lost(evidence, now - missing)
         return Verdict(
             AttemptState.RUNNING if evidence.claim else AttemptState.PENDING,

@@ -5,6 +5,7 @@ Files are read at every pass, the scheduler is asked with one bulk call per clus
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -21,6 +22,7 @@ from gateway.core.sighting import (
     entries,
     if_changed,
     latest,
+    record_since,
     said_since,
     with_memory,
 )
@@ -38,6 +40,8 @@ from gateway.vocabulary.evidence import (
 )
 from gateway.vocabulary.records import Attempt, Lease, SubmissionRecord
 from gateway.vocabulary.states import AttemptState, SubmissionState
+
+logger = logging.getLogger(__name__)
 
 YOUNG_S = 300.0
 """Jobs younger than this are asked about at the shorter interval."""
@@ -87,7 +91,8 @@ class Watch:
             # An end in the event log is final; of living states the answer just given is newer.
             ends = {key: each for key, each in seen.items() if each.state.is_terminal}
             seen = {**seen, **asked.tasks, **ends}
-        files = {s.key: self._read_files(s) for s in _with_files(attempts, submissions)}
+        folders = _with_files(attempts, submissions)
+        files = {folder.key: self._read_files(folder) for folder in folders}
         crash_point(CrashPoint.EVIDENCE_SEEN)
         now = self._parts.clock()
         listed = {submission.key for submission in active}
@@ -99,12 +104,17 @@ class Watch:
         news = [w for w in watched if w is not None]
         return self._write(cluster, self._remains.drop(cluster, news, active, now), now)
 
-    def _read_files(self, folder: _Folder) -> _Files:
+    def _read_files(self, folder: _Folder) -> _Files | None:
+        """Return claims and exit records; ``None`` while the filesystem does not answer."""
         known = self._claims.setdefault(folder.key, {})
-        return _Files(
-            control.read_claims(folder.control_dir, folder.open_indices, known),
-            control.read_exit_records(folder.control_dir, folder.open_indices),
-        )
+        try:
+            return _Files(
+                control.read_claims(folder.control_dir, folder.open_indices, known),
+                control.read_exit_records(folder.control_dir, folder.open_indices),
+            )
+        except OSError as error:
+            logger.warning("control files cannot be read: %s", error)
+            return None
 
     def _ask(self, cluster: Cluster, active: Sequence[ActiveSubmission]) -> Observed | None:
         """Make the bulk status call if it is due; ``None`` if not, or if nobody answers."""
@@ -131,13 +141,15 @@ class Watch:
         self,
         cluster: Cluster,
         attempt: Attempt,
-        files: Mapping[str, _Files],
+        files: Mapping[str, _Files | None],
         seen: Mapping[str, Observation],
         answers: Mapping[str, Observed | None],
         stopping: Collection[str],
         now: float,
     ) -> Watched | None:
         found = files[attempt.submission_key or ""]
+        if found is None:
+            return None
         asked = answers[attempt.submission_key or ""]
         index = attempt.task_index or 0
         fresh = seen.get(attempt.key)
@@ -148,16 +160,19 @@ class Watch:
         elif asked is not None and asked.absence_counts:
             missing = missing or now
         since = said_since(attempt.observed, last)
+        record = found.records.get(index)
         evidence = Evidence(
             submitted_at=attempt.submitted_at or now,
             claim=found.claims.get(index),
-            exit_record=found.records.get(index),
+            exit_record=record,
             observation=last,
             said_since=since,
             missing_since=missing,
             held_since=since if last and last.state is SchedulerState.HELD else None,
             stop_requested=attempt.job_id in stopping,
             answered=asked is not None,
+            record_since=record_since(attempt.observed, record, now),
+            alive_elsewhere=asked is not None and attempt.key in asked.alive_elsewhere,
         )
         if attempt.state is AttemptState.SUBMITTING and not (
             evidence.claim or evidence.exit_record or fresh

@@ -143,10 +143,14 @@ class Observed:
     absence_counts
         Whether every record that could name a task was asked and answered, so that a task
         not seen is known to be missing (which still ends nothing).
+    alive_elsewhere
+        Tasks that are missing where living tasks are listed, while another record takes them for
+        alive.
     """
 
     tasks: Mapping[TaskKey, Observation] = field(default_factory=dict)
     absence_counts: bool = False
+    alive_elsewhere: frozenset[TaskKey] = frozenset()
 
 
 ObserveOutcome = Observed | Unreachable

@@ -154,7 +154,13 @@ def read_claims(
     """Return, for each wanted task that was claimed, the claim of its highest restart.
 
     ``known`` holds claims by file name, and gains those that are read: a claim never changes, and
-    a shared filesystem should not be asked for it again and again.
+    a shared filesystem should not be asked for it again and again. The name alone shows that a
+    task was claimed: where the content cannot be seen yet, the claim says only that.
+
+    Raises
+    ------
+    OSError
+        If the filesystem does not answer: that is no proof that there are none.
     """
     known = {} if known is None else known
     folder = control_dir / "claims"
@@ -162,17 +168,45 @@ def read_claims(
     for index, name in _named(folder, "", wanted):
         claim = known.get(name) or _build(Claim, _content(folder / name))
         if claim is None:
-            continue
-        known[name] = claim
+            restart, at = int(name.partition(".")[2]), (folder / name).stat().st_mtime
+            claim = Claim(key="", restart=restart, native_id="", node="", claimed_at=at)
+        else:
+            known[name] = claim
         if index not in found or claim.restart > found[index].restart:
             found[index] = claim
     return found
 
 
+def claimed(control_dir: Path) -> frozenset[int]:
+    """Return the tasks that were claimed, by the names of their claims.
+
+    Raises
+    ------
+    OSError
+        If that cannot be known: also where the directory is not there.
+    """
+    names = (entry.name.partition(".") for entry in os.scandir(control_dir / "claims"))
+    return frozenset(int(index) for index, _, _ in names if index.isdecimal())
+
+
+def discard(control_dir: Path) -> None:
+    """Remove the files of a submission that no scheduler has.
+
+    A copy that comes all the same finds no job script, and so runs nothing.
+    """
+    shutil.rmtree(control_dir, ignore_errors=True)
+
+
 def read_exit_records(
     control_dir: Path, wanted: Container[int] | None = None
 ) -> dict[int, ExitRecord]:
-    """Return, for each wanted task that ended, the record of its highest restart."""
+    """Return, for each wanted task that ended, the record of its highest restart.
+
+    Raises
+    ------
+    OSError
+        If the filesystem does not answer.
+    """
     found: dict[int, ExitRecord] = {}
     folder = control_dir / "exits"
     for index, name in _named(folder, ".json", wanted):
@@ -186,7 +220,7 @@ def _named(folder: Path, suffix: str, wanted: Container[int] | None) -> Iterator
     """Yield index and file name of the records wanted; one listing, no locks."""
     try:
         names = [entry.name for entry in os.scandir(folder)]
-    except OSError:
+    except FileNotFoundError:
         return
     for name in names:
         index, _, restart = name.removesuffix(suffix).partition(".")
@@ -201,7 +235,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         # The last words of a program need not be UTF-8.
         data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return {}
     return data if isinstance(data, dict) and isinstance(data.get("restart"), int) else {}
 

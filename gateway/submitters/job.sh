@@ -4,7 +4,7 @@
 #
 # Environment:
 #   GATEWAY_WALLTIME_S   end the command after so many seconds: where no scheduler does it
-#   GATEWAY_RETRY_S      pause between two tries to write the exit record; default 3
+#   GATEWAY_RETRY_S      first pause between two tries to write claim or exit record; default 3
 #   GATEWAY_NODE         the scheduler's name of this node; default: the host name
 #
 # Files below CONTROL_DIR, INDEX being the task's place in its submission:
@@ -32,14 +32,19 @@ unset GATEWAY_WALLTIME_S GATEWAY_RETRY_S GATEWAY_NODE
 # Sets now: seconds since the epoch. Every process that is not started counts when jobs are short.
 set_now() { now=${EPOCHREALTIME:-$(date +%s.%N)}; }
 
+# Sleeps for so many times the first pause.
+pause() { sleep "$(awk -v s="$retry_s" -v n="$1" 'BEGIN { print s * n }')"; }
+
 # Text as the inside of a JSON string: control characters become spaces.
 json_text() { tr '\000-\037\177' ' ' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
 
-# Another host of a local cluster must be able to tell this process from a later one of its number.
+# Another host or container of a local cluster must be able to tell this process from another one of
+# its number.
 if [ "$native" = local ]; then
     started_ticks=$(sed 's/^.*) //' "/proc/$$/stat" | cut -d' ' -f20)
     boot=$(cat /proc/sys/kernel/random/boot_id)
-    native="$node:$$:$started_ticks:$boot"
+    space=$(readlink /proc/self/ns/pid)
+    native="$node:$$:$started_ticks:$boot/${space//[!0-9]/}"
 fi
 
 # shellcheck source=/dev/null
@@ -80,7 +85,12 @@ claim=$control/claims/$name
 mine=$control/claims/.$name.$node.$$
 printf -v words '{"key": "%s", "restart": %s, "native_id": "%s", "node": "%s", "claimed_at": %s, "pid": %s}' \
     "$GATEWAY_KEY" "$restart" "$native" "$node" "$started" "$$"
-printf '%s\n' "$words" >"$mine" || exit $EX_NO_CLAIM
+tries=0
+until printf '%s\n' "$words" >"$mine"; do
+    tries=$((tries + 1))
+    [ $tries -ge 4 ] && exit $EX_NO_CLAIM
+    pause $tries
+done
 ln "$mine" "$claim" 2>/dev/null
 held=
 [ -e "$claim" ] && IFS= read -r held <"$claim"
@@ -138,8 +148,9 @@ write_record() {
         "$peak" "$kills" "$cpu_s" "$warned" "$text" >"$part" 2>/dev/null &&
         sync "$part" ${files[@]+"${files[@]}"} && mv -f "$part" "$record"; do
         tries=$((tries + 1))
-        [ $tries -ge 20 ] && exit $EX_NO_RECORD
-        sleep "$retry_s"
+        [ $tries -ge 24 ] && exit $EX_NO_RECORD
+        # A quarter of an hour in all, by default: the command has run, and is not run again.
+        pause $((tries < 5 ? 1 << (tries - 1) : 16))
     done
     sync "$control/exits"
 }

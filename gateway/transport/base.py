@@ -41,6 +41,15 @@ class CommandResult:
         return self.exit_status == 0
 
     @property
+    def was_ended(self) -> bool:
+        """Whether a signal or timeout(1) ended it from outside, at whatever moment.
+
+        What it has said by then is not its last word: sbatch, for one, tries again by itself.
+        """
+        status = self.exit_status
+        return status is not None and (status < 0 or status == 124 or 128 < status <= 192)
+
+    @property
     def complaint(self) -> str:
         """What went wrong, in the command's own words, on one line."""
         words = " ".join((self.stderr or self.stdout).split())[:500]

@@ -143,6 +143,8 @@ class ClusterGate:
         What an earlier process left.
     jitter
         Source of numbers between 0 and 1.
+    is_silence
+        Whether the answer of a command says that the scheduler did not answer it.
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class ClusterGate:
         clock: Callable[[], float] = time.time,
         state: GateState | None = None,
         jitter: Callable[[], float] = random.random,
+        is_silence: Callable[[CommandResult], bool] = lambda _: False,
     ) -> None:
         self._cluster = cluster
         self._transport = transport
@@ -164,6 +167,7 @@ class ClusterGate:
         self._state = self._shared = state or GateState()
         self._spent: Counter[CallKind] = Counter()
         self._jitter = jitter
+        self._is_silence = is_silence
         self._lock = Lock()
 
     def call(
@@ -231,7 +235,8 @@ class ClusterGate:
     def _learn(self, result: CommandResult) -> None:
         """Back off after silence; any answer ends the back-off."""
         with self._lock:
-            if result.failure not in _NO_ANSWER:
+            silent = result.failure in _NO_ANSWER or (not result.ok and self._is_silence(result))
+            if not silent:
                 self._state = replace(self._state, failures=0, retry_at=0.0, trouble="")
                 return
             failures = self._state.failures + 1

@@ -197,6 +197,10 @@ class Evidence:
         Whether we asked the scheduler to remove it.
     answered
         Whether the scheduler was asked just now, and answered. Its silence runs out no patience.
+    record_since
+        When the exit record was seen first, by our clock: that of the node may be wrong.
+    alive_elsewhere
+        Whether it is missing while another record of the scheduler takes it for alive.
     """
 
     submitted_at: float
@@ -208,6 +212,8 @@ class Evidence:
     held_since: float | None = None
     stop_requested: bool = False
     answered: bool = True
+    record_since: float | None = None
+    alive_elsewhere: bool = False
 
 
 class Outcome(StrEnum):

@@ -189,17 +189,20 @@ def test_walltime_ends_the_job_and_the_reason_says_so(
 def test_killed_driver_is_taken_over_and_nothing_runs_twice(
     place: Place, home: Path, cluster: str
 ) -> None:
-    commands = [f"echo {number} >> count; sleep 1" for number in range(3)]
-    file = specification(home, *commands)
+    first = "echo 0 >> count; until [ -e go ]; do sleep 0.2; done"
+    file = specification(home, first, "echo 1 >> count", "echo 2 >> count")
     runner = subprocess.Popen(
         [*GATEWAY, "run", str(file), "--cluster", cluster, "-q"],
         env=place.environ,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    until_runs(place, "workflow")
-    runner.kill()
-    runner.wait()
+    try:
+        until_runs(place, "workflow")
+    finally:
+        runner.kill()
+        runner.wait()
+    (workspace_of(place, "workflow") / "go").touch()
     until(place, "workflow", is_over)
     assert (workspace_of(place, "workflow") / "count").read_text() == "0\n1\n2\n"
 

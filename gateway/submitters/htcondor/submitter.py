@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.site.model import HTCondorCluster
@@ -188,10 +189,14 @@ class HTCondorSubmitter:
         log = submission.control_dir / submit_file.EVENT_LOG
         for cluster in self._logs.read(log, year_of(self._clock())).clusters():
             return Found(str(cluster), where, said="the event log knows it")
-        for claim in control.read_claims(submission.control_dir).values():
+        control.claimed(submission.control_dir)
+        claims = control.read_claims(submission.control_dir).values()
+        for claim in claims:
             cluster_id = self.submission_id(claim.native_id)
             if cluster_id:
                 return Found(cluster_id, where, said=f"{claim.native_id} has claimed a task")
+        if any(not claim.key for claim in claims):
+            raise OSError(errno.EAGAIN, "a claim cannot be read yet")
         return None
 
     def _look_on_disk(self, submission: Submission, where: str) -> FindOutcome:

@@ -58,10 +58,11 @@ def observe_task(seen: Seen, here: Host, now: float) -> Observation | None:
     home = _home(seen)
     if seen.record:
         return _ended(seen.record, home, here, now)
-    if home and home.node != here.node:
+    if home and home.is_apart_from(here):
         reason = f"runs on {home.node}, whose processes cannot be seen from {here.node}"
-        return _word(SchedulerState.UNKNOWN, "on another host", now, seen, reason)
-    if home and home.boot_id != here.boot_id:
+        raw = "on another host" if home.node != here.node else "in another container"
+        return _word(SchedulerState.UNKNOWN, raw, now, seen, reason)
+    if home and home.was_restarted(here):
         reason = f"the host {here.node} was restarted"
         return _word(SchedulerState.NODE_FAILED, "other boot id", now, seen, reason)
     if seen.life is not Life.GONE:
@@ -117,7 +118,7 @@ def _how_it_ended(record: ExitRecord, home: Host | None, here: Host) -> tuple[Sc
     if record.warned == "stop":
         return SchedulerState.CANCELLED, "stopped before its command began"
     if record.warned not in _NOT_AN_END:
-        if home and home.node == here.node and home.boot_id != here.boot_id:
+        if home and home.was_restarted(here):
             return SchedulerState.NODE_FAILED, f"ended when the host {here.node} was restarted"
         return SchedulerState.CANCELLED, f"ended after signal {record.warned}"
     if record.exit_code == 0:

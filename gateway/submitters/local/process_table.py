@@ -1,13 +1,15 @@
 """What the process table of this host says; knows nothing of jobs.
 
-A process number alone names nothing for long. Number, start time (in clock ticks since the boot)
-and boot id together name one process for ever (proc(5), ``/proc/pid/stat``, field 22).
+A process number alone names nothing for long. Number, start time (in clock ticks since the boot),
+boot id and space of numbers together name one process for ever (proc(5), ``/proc/pid/stat``, field
+22).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +18,34 @@ _GONE = frozenset("ZXx")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host under one boot: the place where a process number means something."""
+    """The place where a process number means something.
+
+    Parameters
+    ----------
+    boot_id
+        The boot, and after a slash the space of process numbers (pid_namespaces(7)), if known: a
+        container may have the name of its host, and sees none of its processes.
+    """
 
     node: str
     boot_id: str
+
+    def is_same(self, other: Host) -> bool:
+        """Whether what is seen here is what was seen there."""
+        return not (self.is_apart_from(other) or self.was_restarted(other))
+
+    def is_apart_from(self, other: Host) -> bool:
+        """Whether processes of one cannot be seen from the other while both may live."""
+        (boot, _, space), (their_boot, _, their_space) = (
+            each.boot_id.partition("/") for each in (self, other)
+        )
+        other_space = bool(space and their_space) and space != their_space
+        return self.node != other.node or (boot == their_boot and other_space)
+
+    def was_restarted(self, other: Host) -> bool:
+        """Whether one is the other before or after a boot."""
+        boots = {each.boot_id.partition("/")[0] for each in (self, other)}
+        return self.node == other.node and len(boots) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +93,8 @@ class ProcessTable:
     def __init__(self, root: Path = Path("/proc"), node: str | None = None) -> None:
         self._root = root
         boot_id = (root / "sys/kernel/random/boot_id").read_text().strip()
+        with suppress(OSError):
+            boot_id += f"/{(root / 'self/ns/pid').stat().st_ino}"
         self.host = Host(node or os.uname().nodename, boot_id)
 
     def stat(self, pid: int) -> Stat | None:
@@ -78,7 +106,7 @@ class ProcessTable:
 
     def is_alive(self, process: ProcessId) -> bool:
         """Say whether exactly this process lives."""
-        if process.host != self.host:
+        if not process.host.is_same(self.host):
             return False
         stat = self.stat(process.pid)
         return stat is not None and stat.alive and stat.start_ticks == process.start_ticks
@@ -89,7 +117,7 @@ class ProcessTable:
         While a session lives, the kernel gives its number to no other process (credentials(7)).
         """
         now = self.stat(leader.pid)
-        if leader.host != self.host or (now and now.start_ticks != leader.start_ticks):
+        if not leader.host.is_same(self.host) or (now and now.start_ticks != leader.start_ticks):
             return []
         stats = (self.stat(pid) for pid in self._pids())
         return [stat.pid for stat in stats if stat and stat.alive and stat.session == leader.pid]

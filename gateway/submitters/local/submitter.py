@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.site.model import LocalCluster
@@ -106,7 +107,7 @@ class LocalSubmitter:
             return Found(submission.key, where, said="a job script has claimed a task")
         if starting:
             return Unreachable(f"{submission.key} is being started")
-        if started and started.node != self._here.node:
+        if started and started.is_apart_from(self._here):
             return Unreachable(
                 f"{submission.key} was started on {started.node}, "
                 f"whose processes cannot be seen from {self._here.node}"
@@ -118,10 +119,12 @@ class LocalSubmitter:
         seen: dict[TaskKey, Observation] = {}
         now = self._clock()
         for submission in active:
-            for index, task in self._look(submission):
-                observation = observe_task(task, self._here, now)
-                if observation:
-                    seen[submission.open_tasks[index]] = observation
+            # What cannot be read now is read later.
+            with suppress(OSError):
+                for index, task in self._look(submission):
+                    observation = observe_task(task, self._here, now)
+                    if observation:
+                        seen[submission.open_tasks[index]] = observation
         return seen
 
     def observe(self, active: Sequence[ActiveSubmission]) -> ObserveOutcome:
@@ -181,6 +184,9 @@ class LocalSubmitter:
             )
             if claim and record is None and life is not Life.ALIVE:
                 life = self._left_behind(claim)
+            if claim and not claim.native_id:
+                # Claimed, by whom cannot be read yet.
+                life = Life.STARTING
             killed = life is Life.GONE and _killed_by_us(directory, index)
             yield index, Seen(claim, record, started_on, life, killed)
 
@@ -214,7 +220,7 @@ class LocalSubmitter:
             process = ProcessId.parse(claim.native_id)
             if process is None or index in records:
                 continue
-            if process.host.node != self._here.node:
+            if process.host.is_apart_from(self._here):
                 hosts.add(process.host.node)
             else:
                 end(self._table, process, directory, index, self._clock())

@@ -102,6 +102,9 @@ _NEVER = (
 _SUBMIT_LIMIT = re.compile(r"^(?:QOS|Assoc)\w*Submit\w*$")
 _POLICY_LIMIT = re.compile(r"^(?:QOS|Assoc|Max|Min|Grp)\w+$")
 _JOB_LINE = re.compile(r"(\d{1,18})(?:;(\S+))?")
+_NOT_RUN = re.compile(
+    r"not found|No such file|Permission denied|cannot execute|cannot open shared object", re.I
+)
 _GONE = re.compile(r"Invalid job id|already (?:completing|finished|completed)|Job has finished")
 
 
@@ -119,7 +122,7 @@ def read_submit(result: CommandResult, tasks: int, largest: int) -> SubmitOutcom
         return Backpressure(missing_words(result))
     if result.failure is Failure.NOT_ATTEMPTED:
         return Backpressure(result.complaint)
-    if result.failure is not None:
+    if result.failure is not None or result.was_ended:
         return Unclear(result.complaint)
     # Without its line end a number may be the beginning of another job's.
     whole = result.stdout.split("\n")[:-1]
@@ -192,15 +195,21 @@ def _plugin_refused(lines: list[str]) -> bool:
 
 
 def is_missing(result: CommandResult) -> bool:
-    """Whether there is no such command; ``env`` and shells say it with status 126 or 127."""
+    """Whether there is no such command; ``env`` and shells say it with status 126 or 127.
+
+    And in words: a wrapper of the site may end with that status after the command has run.
+    """
     not_run = result.exit_status in (126, 127) and not result.stdout.strip()
-    return result.failure is Failure.NOT_FOUND or not_run
+    return result.failure is Failure.NOT_FOUND or (not_run and bool(_NOT_RUN.search(result.stderr)))
 
 
 def missing_words(result: CommandResult) -> str:
     """Say that the command is not there."""
-    program = next((word for word in result.argv if word != "env" and "=" not in word), "a command")
-    return _NO_COMMANDS.format(program=program)
+    return _NO_COMMANDS.format(program=_program(result))
+
+
+def _program(result: CommandResult) -> str:
+    return next((word for word in result.argv if word != "env" and "=" not in word), "a command")
 
 
 def complaint(result: CommandResult) -> str:
@@ -212,6 +221,14 @@ def only_says_gone(result: CommandResult) -> bool:
     """Whether every complaint is that a job is over already."""
     lines = [line for line in result.stderr.split("\n") if line.strip()]
     return result.failure is None and bool(lines) and all(_GONE.search(line) for line in lines)
+
+
+def is_silence(result: CommandResult) -> bool:
+    """Whether a command says that the controller did not answer it.
+
+    Accounting may be away for hours while the controller is well: it is asked in vain now and then.
+    """
+    return _program(result) != "sacct" and _has(result.stderr, _ON_THE_WAY)
 
 
 def accounting_is_off(result: CommandResult) -> bool:

@@ -1,6 +1,7 @@
 """What ``squeue``, ``sacct`` and ``scontrol show config`` print, as facts.
 
-Lines that cannot be read are skipped: one strange job never hides the others.
+Records that cannot be read are skipped: one strange job never hides the others. But an answer with
+such a record, or without its end, is not whole: what it does not name may yet be there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gateway.vocabulary.evidence import Observation, SchedulerState, Source
 _NOT_STARTED = frozenset({SchedulerState.PENDING, SchedulerState.HELD})
 _NO_REASON = frozenset({"", "none", "(null)"})
 _MAX_DIGITS = 15
+_ANY_ID = re.compile(r"\s*\d+(?:[_+.]|\s*$)", re.ASCII)
 _KIB = {"": 1 / 1024, "K": 1, "M": 1024, "G": 1024**2, "T": 1024**3, "P": 1024**4}
 
 
@@ -30,24 +32,46 @@ class Row:
     said: Observation
 
 
-def parse_queue(text: str, now: float) -> list[Row]:
-    """Read ``squeue`` output written with ``QUEUE_FIELDS``."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What could be read of an answer, and whether that is all of it."""
+
+    rows: list[Row]
+    whole: bool = True
+
+
+def parse_queue(text: str, now: float) -> Listing:
+    """Read ``squeue`` output written with ``QUEUE_FIELDS``, whose records end with a separator."""
     rows = []
-    for fields in _records(text, QUEUE_FIELDS, closed=True):
+    *records, rest = re.split(f"{SEPARATOR} *\n", text)
+    # A name may have several lines, and a line that is no record may come before one.
+    strays = [re.match(r"(?s)(?:[^\x1f]*\n)?", record) for record in records]
+    plain = [record[stray.end() :] for record, stray in zip(records, strays, strict=True) if stray]
+    found = list(_records(plain, QUEUE_FIELDS))
+    for fields in found:
         job = parse_job_id(fields["JobArrayID"])
         if job:
             said = _observation(fields, Source.QUEUE, now, (fields["StartTime"], fields["EndTime"]))
             said = _with_exit(said, fields["exit_code"])
             said = replace(said, restart_count=_number(fields["RestartCnt"]))
             rows.append(Row(job, fields["Name"], said))
-    return rows
+    whole = plain == records and _all_read(found, "JobArrayID", records) and not rest.strip(" ")
+    return Listing(rows, whole)
 
 
-def parse_accounting(text: str, now: float) -> list[Row]:
+def _all_read(found: Sequence[Mapping[str, str]], id_: str, records: Sequence[str]) -> bool:
+    """Whether each record was read, and says which job it is of: ours or one of another form."""
+    return len(found) == len(records) and all(_ANY_ID.match(fields[id_]) for fields in found)
+
+
+def parse_accounting(text: str, now: float) -> Listing:
     """Read ``sacct`` output written with ``ACCOUNTING_FIELDS``; steps go into their job's row."""
     rows: dict[str, Row] = {}
     peaks: dict[str, int] = {}
-    for fields in _records(text, ACCOUNTING_FIELDS, closed=False):
+    *lines, rest = text.split("\n")
+    records = [line for line in lines if line.strip(" ")]
+    found = list(_records(records, ACCOUNTING_FIELDS))
+    for fields in found:
         label, _, step = fields["JobID"].partition(".")
         peak = parse_memory_mib(fields["MaxRSS"])
         if peak is not None:
@@ -58,18 +82,18 @@ def parse_accounting(text: str, now: float) -> list[Row]:
             said = _with_exit(said, fields["ExitCode"])
             said = replace(said, cpu_s=parse_cpu_s(fields["TotalCPU"]))
             rows[label] = Row(job, fields["JobName"], said)
-    return [
+    with_peaks = [
         replace(row, said=replace(row.said, max_rss_mib=peaks.get(label)))
         for label, row in rows.items()
     ]
+    whole = _all_read(found, "JobID", records) and not rest.strip(" ")
+    return Listing(with_peaks, whole)
 
 
-def _records(text: str, names: Sequence[str], *, closed: bool) -> Iterator[Mapping[str, str]]:
-    """Yield the lines that have all fields; ``closed`` when the last ends with a separator."""
-    for line in text.split("\n"):
+def _records(lines: Iterable[str], names: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Yield the records that have all fields."""
+    for line in lines:
         fields = line.split(SEPARATOR)
-        if closed and fields.pop().strip():
-            continue
         if len(fields) == len(names):
             yield dict(zip(names, fields, strict=True))
 

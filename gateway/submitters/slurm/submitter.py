@@ -85,15 +85,12 @@ class SlurmSubmitter:
         not in the queue has not been accepted, or is over; if it is over and has ever started
         its command, its claim is there. So the claims are read again at the end.
         """
-        found = self._claimed(submission)
-        if found:
-            return found
-        for look in (self._queued, self._accounted):
+        for look in (self._claimed, self._queued, self._accounted):
             for where in self._clusters:
                 outcome = look(submission, where, since)
                 if outcome:
                     return outcome
-        return self._claimed(submission) or Absent()
+        return self._claimed(submission, "", since) or Absent()
 
     def glance(self, active: Sequence[ActiveSubmission]) -> Mapping[TaskKey, Observation]:
         """See ``Submitter``. Slurm leaves no files; claims and exit records are read elsewhere."""
@@ -102,26 +99,40 @@ class SlurmSubmitter:
     def observe(self, active: Sequence[ActiveSubmission]) -> ObserveOutcome:
         """See ``Submitter``. One call, or two when tasks have left the queue, for each cluster."""
         tasks: dict[TaskKey, Observation] = {}
+        alive: set[TaskKey] = set()
         complete, trouble = bool(active), ""
         for where, group in _by_place(active).items():
-            answer = self._queue_rows(where)
+            answer = self._queue(CallKind.STATUS, where)
             if isinstance(answer, Unreachable):
                 complete, trouble = False, answer.reason
                 continue
-            seen = _tasks_seen(answer, group)
+            seen = _tasks_seen(answer.rows, group)
             missing = [each for each in group if not seen.keys() >= set(each.open_tasks.values())]
-            older, all_asked = self._from_accounting(where, missing)
+            older, living, all_asked = self._from_accounting(where, missing)
             tasks |= older | seen
-            complete = complete and all_asked
+            alive |= living - tasks.keys()
+            complete = complete and answer.whole and all_asked
         if trouble and not tasks:
             return Unreachable(trouble)
-        return Observed(tasks, absence_counts=complete)
+        return Observed(tasks, absence_counts=complete, alive_elsewhere=frozenset(alive))
 
     def cancel(self, active: Sequence[ActiveSubmission]) -> ActOutcome:
-        """See ``Submitter``."""
+        """See ``Submitter``.
+
+        ``scancel`` takes ids alone, and an id may by now be that of another job: the queue is asked
+        first, once, whose they are.
+        """
         said = []
         for where, group in _by_place(active).items():
-            targets = (_cancel_target(each) for each in group if each.open_tasks)
+            answer = self._queue(CallKind.FIND, where)
+            if isinstance(answer, Unreachable):
+                return answer
+            strangers = _strangers(answer.rows, group)
+            targets = (
+                _cancel_target(each)
+                for each in group
+                if each.open_tasks and each.native_id not in strangers
+            )
             for portion in commands.portions(targets):
                 result = self._call(CallKind.CANCEL, commands.cancel_argv(where, portion))
                 if not result.ok and not answers.only_says_gone(result):
@@ -159,22 +170,28 @@ class SlurmSubmitter:
     def _call(self, kind: CallKind, argv: tuple[str, ...], stdin: str = "") -> CommandResult:
         return self._gate.call(kind, argv, stdin=stdin, timeout_s=float(self._site.command_timeout))
 
-    def _claimed(self, submission: Submission) -> Found | None:
+    def _claimed(
+        self, submission: Submission, where: str, since: float
+    ) -> Found | Unreachable | None:
         """Look for a job script that runs, or has run, a task of this submission."""
         keys = {task.index: task.key for task in submission.tasks}
-        for index, claim in control.read_claims(submission.control_dir).items():
+        try:
+            control.claimed(submission.control_dir)
+            claims = control.read_claims(submission.control_dir)
+        except OSError as error:
+            return Unreachable(f"cannot read {submission.control_dir}: {error.strerror}")
+        for index, claim in claims.items():
             array = array_of(claim.native_id)
             if claim.key == keys.get(index) and array.isdecimal():
                 where = self._clusters[0] if len(self._clusters) == 1 else ""
                 return Found(array, where, f"claimed by job {claim.native_id} on {claim.node}")
-        return None
+        unread = any(not claim.key for claim in claims.values())
+        return Unreachable("a claim cannot be read yet") if unread else None
 
     def _queued(
         self, submission: Submission, where: str, since: float
     ) -> Found | Unreachable | None:
-        answer = self._queue_rows(where, commands.job_name(submission))
-        if isinstance(answer, Unreachable):
-            return answer
+        answer = self._queue(CallKind.FIND, where, commands.job_name(submission))
         return _found(answer, submission, where)
 
     def _accounted(
@@ -187,12 +204,11 @@ class SlurmSubmitter:
         answer = self._accounting_rows(
             CallKind.FIND, commands.accounting_argv(where, seconds, name=name)
         )
-        if isinstance(answer, Unreachable):
-            return answer
         return _found(answer, submission, where)
 
-    def _queue_rows(self, where: str, name: str | None = None) -> list[parse.Row] | Unreachable:
-        kind = CallKind.FIND if name else CallKind.STATUS
+    def _queue(
+        self, kind: CallKind, where: str, name: str | None = None
+    ) -> parse.Listing | Unreachable:
         result = self._call(kind, commands.queue_argv(where, name))
         if not result.ok:
             return Unreachable(answers.complaint(result))
@@ -200,26 +216,26 @@ class SlurmSubmitter:
 
     def _accounting_rows(
         self, kind: CallKind, argv: tuple[str, ...]
-    ) -> list[parse.Row] | Unreachable:
+    ) -> parse.Listing | Unreachable:
         """Ask accounting; learns here whether there is any."""
         result = self._call(kind, argv)
         if result.ok:
             return parse.parse_accounting(result.stdout, self._clock())
         if answers.accounting_is_off(result):
             self._accounting = False
-            return []
+            return parse.Listing([])
         return Unreachable(answers.complaint(result))
 
     def _from_accounting(
         self, where: str, missing: Sequence[ActiveSubmission]
-    ) -> tuple[dict[TaskKey, Observation], bool]:
-        """Return the ends that accounting knows, and whether it was asked about all tasks.
+    ) -> tuple[dict[TaskKey, Observation], set[TaskKey], bool]:
+        """Return the ends that accounting knows, what it takes for alive, and whether that is all.
 
         That it shows a job as waiting or running proves no life: it may have missed the end
         ("runaway jobs", sacctmgr), and what lives is in the queue.
         """
         if not missing or not self._accounting:
-            return {}, True
+            return {}, set(), True
         asked = sorted(missing, key=lambda each: each.submitted_at)[:_ARRAYS_PER_CALL]
         seconds = self._clock() - asked[0].submitted_at + _SLACK_S
         arrays = list(dict.fromkeys(each.native_id for each in asked))
@@ -227,9 +243,24 @@ class SlurmSubmitter:
             CallKind.STATUS, commands.accounting_argv(where, seconds, arrays=arrays)
         )
         if isinstance(answer, Unreachable):
-            return {}, False
-        ends = [row for row in answer if row.said.state.is_terminal]
-        return _tasks_seen(ends, asked), len(asked) == len(missing)
+            return {}, set(), False
+        said = _tasks_seen(answer.rows, asked)
+        ends = {key: each for key, each in said.items() if each.state.is_terminal}
+        whole = answer.whole and len(asked) == len(missing)
+        return ends, said.keys() - ends.keys(), whole
+
+
+def _strangers(rows: Iterable[parse.Row], active: Iterable[ActiveSubmission]) -> set[str]:
+    """Return the ids of ours that other jobs have now."""
+    named: dict[str, list[str]] = {}
+    for row in rows:
+        named.setdefault(row.job.array, []).append(row.name)
+    return {
+        each.native_id
+        for each in active
+        if (names := named.get(each.native_id))
+        and not any(commands.carries_key(name, each.key) for name in names)
+    }
 
 
 def _by_place(active: Iterable[ActiveSubmission]) -> dict[str, list[ActiveSubmission]]:
@@ -239,15 +270,19 @@ def _by_place(active: Iterable[ActiveSubmission]) -> dict[str, list[ActiveSubmis
     return places
 
 
-def _found(rows: Iterable[parse.Row], submission: Submission, where: str) -> Found | None:
-    """Return the job that carries the key.
+def _found(
+    answer: parse.Listing | Unreachable, submission: Submission, where: str
+) -> Found | Unreachable | None:
+    """Return the job that carries the key, or ``None`` if an answer that is whole has none.
 
     A refused sbatch can leave a record too, of a job that failed without a node: it comes last.
     """
-    mine = [row for row in rows if commands.carries_key(row.name, submission.key)]
+    if isinstance(answer, Unreachable):
+        return answer
+    mine = [row for row in answer.rows if commands.carries_key(row.name, submission.key)]
     for row in sorted(mine, key=lambda row: row.said.state.is_terminal and not row.said.node):
         return Found(row.job.array, where, f"{row.said.source.value}: {row.said.raw}")
-    return None
+    return None if answer.whole else Unreachable("the answer of Slurm is not whole")
 
 
 def _tasks_seen(

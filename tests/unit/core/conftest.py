@@ -14,6 +14,7 @@ from gateway.composition.app import engine_of
 from gateway.core.cycle import Cycle
 from gateway.core.lease import take
 from gateway.core.parts import Call, Cluster, FetchResult, MissingImage, Parts
+from gateway.errors import GatewayError
 from gateway.service.order import Order
 from gateway.service.workflows import Workflows
 from gateway.site.model import Site
@@ -52,6 +53,7 @@ class FakeImages:
     secrets_root: Path = Path("/nonexistent")
     to_fetch: set[str] = field(default_factory=set)
     results: dict[str, FetchResult] = field(default_factory=dict)
+    broken: GatewayError | None = None
 
     def look_up(self, reference: str, workflow: Workflow) -> ResolvedImage | MissingImage:
         del workflow
@@ -75,6 +77,8 @@ class FakeImages:
         secrets: JobSecrets,
     ) -> Launch:
         del image
+        if self.broken is not None:
+            raise self.broken
         directory = str(self.secrets_root / attempt.key)
         command = ("sh", "-c", job.command)
         return Launch(("env",), command, {}, workflow.workspace, secrets, directory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import time
 from dataclasses import replace
@@ -14,10 +16,19 @@ from gateway.core.cycle import Cycle
 from gateway.core.driver import Bell
 from gateway.core.lease import take
 from gateway.crash_points import CrashPoint, set_hook
+from gateway.errors import SiteError
 from gateway.store.store import LeaseLostError
-from gateway.submitters.base import ActiveSubmission, ActOutcome, Unreachable
+from gateway.submitters import control
+from gateway.submitters.base import (
+    ActiveSubmission,
+    ActOutcome,
+    Submission,
+    SubmitOutcome,
+    Unreachable,
+)
 from gateway.testing.fake_task import Fault
 from gateway.vocabulary.evidence import HoldCode, Outcome, SchedulerState
+from gateway.vocabulary.records import Workflow
 from gateway.vocabulary.states import AttemptState, JobState, WorkflowStatus
 from tests.unit.core.conftest import Machine, build_machine
 
@@ -154,3 +165,140 @@ def test_bell_rung_by_a_signal_handler_at_any_moment() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_full_disk_when_it_is_sent_again_starts_nothing_twice(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request was lost, the disk is full at the resend; the first call arrives after all."""
+    sent: list[Submission] = []
+    submit = machine.cluster.submit
+
+    def remember(submission: Submission) -> SubmitOutcome:
+        sent.append(submission)
+        return submit(submission)
+
+    monkeypatch.setattr(machine.cluster, "submit", remember)
+    machine.cluster.faults.append(Fault.LOST_REQUEST)
+    workflow = machine.submit("run")
+    for _ in range(3):
+        machine.tick()
+    with monkeypatch.context() as full:
+        full.setattr(control, "write_whole", no_room)
+        for _ in range(20):
+            machine.tick(20)
+        assert machine.attempts(workflow)[0].state is AttemptState.SUBMITTING
+    for _ in range(20):
+        machine.tick(20)
+    assert len(sent) == 2
+    machine.cluster.take(sent[0])
+    for copy in list(machine.cluster.copies.values()):
+        machine.cluster.start(copy)
+    assert machine.cluster.violations == []
+
+
+def no_room(path: Path, *_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_an_endless_row_of_good_submissions_after_a_full_queue(machine: Machine) -> None:
+    """What the scheduler takes at once grows again, up to what the site allows, and no further."""
+    machine.cluster.faults.append(Fault.FULL)
+    for number in range(80):
+        machine.submit("run", name=f"w{number}")
+        machine.tick(10)
+        for key in machine.cluster.keys:
+            if machine.cluster.copy(key).state is SchedulerState.PENDING:
+                machine.cluster.start(key)
+                machine.cluster.end(key)
+    machine.tick(10)
+    with machine.store.read() as transaction:
+        assert transaction.clusters.get("main").limit is None
+        assert transaction.submissions.unsettled() == []
+
+
+def test_what_was_only_prepared_and_can_no_longer_be_made(machine: Machine) -> None:
+    """A driver dies before it calls, and then the image is gone: it is told, and can be stopped."""
+    workflow = machine.submit("run")
+    dying(machine, workflow, CrashPoint.INTENT_WRITTEN)
+    machine.new_driver()
+    machine.images.broken = SiteError("the image is gone")
+    for _ in range(3):
+        machine.tick(10)
+    assert machine.status(workflow) is WorkflowStatus.FAILED
+    assert "the image is gone" in machine.message(workflow)
+
+
+def dying(machine: Machine, workflow: Workflow, at: CrashPoint) -> None:
+    """Let a driver die at a point."""
+
+    def die(point: CrashPoint) -> None:
+        if point is at:
+            raise KeyboardInterrupt
+
+    set_hook(die)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            machine.sent(workflow)
+    finally:
+        set_hook(None)
+
+
+def test_control_files_that_cannot_be_read_end_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The filesystem is away while the scheduler calls a finished job failed."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.cluster.end(key)
+    machine.cluster.change(key, SchedulerState.FAILED, raw="FAILED")
+    scandir = os.scandir
+
+    def away(path: Any = ".") -> Any:
+        if Path(path).name in ("claims", "exits"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return scandir(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", away)
+        for _ in range(30):
+            machine.tick(61)
+        assert machine.status(workflow) is WorkflowStatus.RUNNING
+        assert len(machine.attempts(workflow)) == 1
+    machine.tick()
+    machine.tick()
+    assert machine.status(workflow) is WorkflowStatus.FINISHED
+
+
+def test_a_slow_epilog_before_a_requeue_costs_no_attempt(machine: Machine) -> None:
+    """For minutes after the command was told to end, Slurm calls the job COMPLETING."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.tick(11)
+    machine.cluster.write_record(key, 143, warned="TERM")
+    machine.cluster.change(key, SchedulerState.RUNNING, raw="COMPLETING")
+    for _ in range(10):
+        machine.tick(61)
+    assert [each.state for each in machine.attempts(workflow)] == [AttemptState.RUNNING]
+    machine.cluster.change(key, SchedulerState.PENDING, raw="PENDING")
+    machine.tick(61)
+    assert [each.state for each in machine.attempts(workflow)] == [AttemptState.PENDING]
+
+
+def test_the_clock_of_a_node_cuts_no_patience_short(machine: Machine) -> None:
+    """A record from a node whose clock is a day behind has just been written all the same."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.tick(11)
+    machine.clock.pass_by(-86_400)
+    machine.cluster.write_record(key, 143, warned="TERM")
+    machine.clock.pass_by(86_400)
+    machine.cluster.forget(key)
+    machine.tick(11)
+    machine.tick(61)
+    assert machine.attempts(workflow)[0].state is AttemptState.RUNNING
+    machine.tick(61)
+    assert machine.attempts(workflow)[0].outcome is Outcome.CANCELLED

@@ -78,3 +78,12 @@ def test_application_errors_use_the_steps_retries_only() -> None:
 )
 def test_what_trying_again_cannot_help_is_given_up(outcome: Outcome) -> None:
     assert isinstance(decide([Past(outcome, ASKED)], 9, CAPS), GiveUp)
+
+
+def test_a_bad_node_that_is_the_only_one_is_tried_once_more() -> None:
+    bad = Past(Outcome.NODE_BAD, Resources(), "n")
+    assert isinstance(decide([bad], 0, Resources(), one_node=True), Retry)
+    assert isinstance(decide([bad] * 2, 0, Resources(), one_node=True), GiveUp)
+    assert isinstance(decide([bad] * 2, 0, Resources()), Retry)
+    lost = Past(Outcome.NODE_LOST, Resources(), "n")
+    assert isinstance(decide([lost] * 5, 0, Resources(), one_node=True), Retry)

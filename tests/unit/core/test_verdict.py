@@ -188,7 +188,7 @@ OVER = [
     ),
     (
         evidence(observation=seen(SchedulerState.HELD, hold=HoldCode(34, 104))),
-        Outcome.STAGING,
+        Outcome.HELD,
         "disk",
     ),
     (evidence(observation=seen(SchedulerState.HELD, hold=HoldCode(35))), Outcome.IMAGE, "image"),
@@ -312,3 +312,21 @@ def test_nothing_waits_for_ever(given_evidence: Evidence) -> None:
         record, claim = given_evidence.exit_record, given_evidence.claim
         started_again = record and claim and claim.restart > record.restart
         assert late.outcome is not None or started_again
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no scratch directory below /tmp on node7",
+        "cannot write /x/logs on node7",
+        "FATAL: could not create user namespace",
+        "FATAL: container creation failed: could not open /dev/fuse",
+        "/c/tasks/0.sh: line 3: apptainer: command not found",
+    ],
+)
+def test_a_node_that_cannot_run_containers_is_not_the_fault_of_the_image(words: str) -> None:
+    found = verdict(
+        evidence(exit_record=replace(RECORD, exit_code=126, runtime_error=words)), NOW, PATIENCE
+    )
+    assert found.outcome is Outcome.NODE_BAD
+    assert words in found.reason

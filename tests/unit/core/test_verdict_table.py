@@ -15,7 +15,9 @@ import pytest
 
 from gateway.composition.verdict_table import (
     AGES,
+    DOUBTED,
     DUPLICATE,
+    DUPLICATE_OF_ITSELF,
     HEADINGS,
     MISSED,
     MISSING,
@@ -24,6 +26,7 @@ from gateway.composition.verdict_table import (
     NOT_SEEN,
     RECORDS,
     SILENT,
+    WELL,
     Row,
     general,
     holds,
@@ -37,7 +40,7 @@ from gateway.vocabulary.evidence import Outcome, SchedulerState
 from gateway.vocabulary.states import AttemptState
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "verdicts.md"
-SETTLE_S, LOST_S, HELD_S = 90.0, 900.0, 14400.0
+SETTLE_S, LOST_S, DOUBTED_S, HELD_S = 90.0, 900.0, 3600.0, 14400.0
 BAD_WORDS = {
     "timeout": Outcome.TIMEOUT,
     "out of memory": Outcome.OUT_OF_MEMORY,
@@ -47,6 +50,7 @@ BAD_WORDS = {
     "cancelled": Outcome.CANCELLED,
 }
 ALIVE = {NOT_SEEN, SILENT, MISSED, "pending", "running", "suspended", "unknown"}
+OVER = {"completed", WELL, "failed", NO_CLAIM, NO_RECORD, DUPLICATE, DUPLICATE_OF_ITSELF}
 NO_EXIT_RECORD = {"none, not claimed", "none, claimed"}
 TOLD_TO_END = {"told to end (TERM)", "our walltime timer", "kept from starting"}
 HOLDS = {
@@ -54,10 +58,10 @@ HOLDS = {
     "7": Outcome.STAGING, "8": Outcome.STAGING, "9": Outcome.STAGING, "10": Outcome.STAGING,
     "12": Outcome.STAGING, "13": Outcome.STAGING, "14": Outcome.STAGING, "15": None, "16": None,
     "21": Outcome.HELD, "21, subcode 102": Outcome.OUT_OF_MEMORY,
-    "21, subcode 104": Outcome.STAGING, "22": Outcome.STAGING, "23": Outcome.CREDENTIALS,
-    "26": Outcome.HELD, "32": Outcome.STAGING, "33": Outcome.STAGING,
+    "21, subcode 104": Outcome.HELD, "22": Outcome.STAGING, "23": Outcome.CREDENTIALS,
+    "26": Outcome.HELD, "32": Outcome.HELD, "33": Outcome.HELD,
     "34": Outcome.OUT_OF_MEMORY, "34, subcode 102": Outcome.OUT_OF_MEMORY,
-    "34, subcode 104": Outcome.STAGING, "35": Outcome.IMAGE, "46": Outcome.TIMEOUT,
+    "34, subcode 104": Outcome.HELD, "35": Outcome.IMAGE, "46": Outcome.TIMEOUT,
     "47": Outcome.TIMEOUT, "any other": None,
 }  # fmt: skip
 """HTCondor Manual, "HoldReasonCode", and what each means for a job; ``None`` waits for a person."""
@@ -112,8 +116,9 @@ def expected_end(says: str, record: str, age_s: float) -> Outcome | None:
     if says in BAD_WORDS:
         return BAD_WORDS[says]
     if record in ("told to end (TERM)", "ended by signal 9"):
-        over = says in ("completed", "failed", NO_CLAIM, NO_RECORD, DUPLICATE)
-        if not over and (age_s < SETTLE_S or says in (SILENT, MISSED)):
+        over = says in OVER
+        wait = SETTLE_S if says in (NOT_SEEN, MISSING, DOUBTED) else LOST_S
+        if not over and (age_s < wait or says in (SILENT, MISSED)):
             return None
     return {
         "exit code 0": Outcome.SUCCESS,
@@ -132,8 +137,11 @@ def end_without_record(says: str, record: str, age_s: float) -> Outcome | None:
     claimed = record == "none, claimed"
     if says in ALIVE:
         return None
-    if says == MISSING:
-        return Outcome.LOST if age_s >= LOST_S else None
+    late = {MISSING: LOST_S, DOUBTED: DOUBTED_S, WELL: LOST_S}
+    if claimed:
+        late[DUPLICATE_OF_ITSELF] = LOST_S
+    if says in late:
+        return Outcome.LOST if age_s >= late[says] else None
     if says == "held":
         return Outcome.HELD if age_s >= HELD_S else None
     at_once = {
@@ -148,7 +156,8 @@ def end_without_record(says: str, record: str, age_s: float) -> Outcome | None:
         return BAD_WORDS[says] if age_s >= SETTLE_S or not claimed else None
     if age_s < SETTLE_S or (says == DUPLICATE and claimed):
         return None
-    return Outcome.NODE_BAD if says in ("failed", DUPLICATE) and not claimed else Outcome.LOST
+    unclaimed = says in ("failed", DUPLICATE, DUPLICATE_OF_ITSELF) and not claimed
+    return Outcome.NODE_BAD if unclaimed else Outcome.LOST
 
 
 @pytest.mark.parametrize("row", named(HELD))
@@ -175,7 +184,8 @@ def test_a_stop_never_makes_a_job_run_again(row: Row) -> None:
 
 def test_every_combination_is_in_the_table_at_every_age() -> None:
     states = {state.value for state in SchedulerState}
-    states |= {NOT_SEEN, MISSING, SILENT, MISSED, NO_CLAIM, NO_RECORD, DUPLICATE}
+    states |= {NOT_SEEN, MISSING, DOUBTED, SILENT, MISSED, NO_CLAIM, NO_RECORD}
+    states |= {DUPLICATE, DUPLICATE_OF_ITSELF, WELL}
     for table in (GENERAL, STOPPING):
         covered: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
         for row in table:

@@ -64,12 +64,28 @@ class Bench:
             log=self.records.append,
             state=state,
             jitter=lambda: 0.0,
+            is_silence=lambda result: result.exit_status == 9,
         )
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def test_an_answer_that_the_scheduler_is_silent_is_silence(bench: Bench) -> None:
+    """`Socket timed out` comes with an exit status: those who say it must not be asked at once."""
+    gate = bench.gate()
+    bench.transport.status = 9
+    for _ in range(100):
+        bench.clock.now += 1
+        gate.call(CallKind.SUBMIT, ["sbatch"])
+    assert len(bench.transport.calls) <= 6
+    assert "calls failed" in gate.call(CallKind.STATUS, ["squeue"]).complaint
+    bench.clock.now += BACKOFF_LONGEST_S
+    bench.transport.status = 1
+    gate.call(CallKind.SUBMIT, ["sbatch"])
+    assert gate.state().failures == 0
 
 
 def test_a_call_goes_through_and_is_recorded(bench: Bench) -> None:

@@ -61,6 +61,30 @@ def test_what_was_sent_from_another_host_is_unknown_here() -> None:
     assert state(Seen(None, None, OTHER_HOST, Life.GONE)) is SchedulerState.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "apart", "restarted"),
+    [
+        (Host("n", "b/1"), Host("n", "b/1"), False, False),
+        (Host("n", "b/1"), Host("n", "b/2"), True, False),
+        (Host("n", "b/1"), Host("n", "c/2"), False, True),
+        (Host("n", "b/1"), Host("m", "b/1"), True, False),
+        (Host("n", "b"), Host("n", "b/1"), False, False),
+    ],
+)
+def test_where_processes_can_be_seen(one: Host, other: Host, apart: bool, restarted: bool) -> None:
+    for here, there in ((one, other), (other, one)):
+        assert here.is_apart_from(there) is apart
+        assert here.was_restarted(there) is restarted
+        assert here.is_same(there) is not (apart or restarted)
+
+
+def test_what_runs_in_another_container_of_this_host_is_unknown_here() -> None:
+    here, there = Host("n", "boot/1"), Host("n", "boot/2")
+    seen = observe_task(Seen(claim(there), None, there, Life.GONE), here, NOW)
+    assert seen
+    assert (seen.state, seen.raw) == (SchedulerState.UNKNOWN, "in another container")
+
+
 @pytest.mark.parametrize("claimed", [claim(OTHER_BOOT), None])
 def test_a_restart_of_the_host_is_the_end_of_its_tasks(claimed: Claim | None) -> None:
     seen = observe_task(Seen(claimed, None, OTHER_BOOT, Life.GONE), HERE, NOW)

@@ -232,3 +232,24 @@ def test_no_accounting_is_told_from_one_that_is_down(version: str) -> None:
 )
 def test_a_job_that_is_gone_needs_no_cancelling(err: str, gone: bool) -> None:
     assert answers.only_says_gone(result(stderr=err, status=1)) is gone
+
+
+@pytest.mark.parametrize("status", [-9, 124, 137, 143])
+def test_what_a_killed_sbatch_said_is_not_its_last_word(status: int) -> None:
+    """It says that it waits and tries again, and may have been killed after that went well."""
+    words = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
+    assert isinstance(answers.read_submit(result("", words, status), 1, 9), Unclear)
+    assert isinstance(answers.read_submit(result("", words, 1), 1, 9), Backpressure)
+
+
+def test_a_status_alone_does_not_say_that_there_is_no_command() -> None:
+    assert isinstance(answers.read_submit(result("", "", 127), 1, 9), Unclear)
+    said = "env: 'sbatch': No such file or directory\n"
+    assert isinstance(answers.read_submit(result("", said, 127), 1, 9), Backpressure)
+
+
+def test_a_silent_controller_is_not_a_silent_accounting() -> None:
+    said = "error: Unable to contact slurm controller (connect failure)"
+    assert answers.is_silence(result("", said, 1))
+    assert not answers.is_silence(result("", said, 1, argv=("env", "A=b", "sacct")))
+    assert not answers.is_silence(result("", "error: Invalid partition name specified", 1))

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ NOW = 1795163700.0
 def rows(version: str, what: str) -> list[parse.Row]:
     text = (RECORDED / version / f"{what}.out").read_text()
     read = parse.parse_queue if what == "queue" else parse.parse_accounting
-    return read(text, NOW)
+    found = read(text, NOW)
+    assert found.whole
+    return found.rows
 
 
 def named(found: list[parse.Row], name: str) -> list[parse.Row]:
@@ -38,12 +41,12 @@ def queue_line(**fields: str) -> str:
         "RestartCnt": "0",
         "Name": "gw-x",
     } | fields
-    return "".join(usual[name] + SEPARATOR for name in QUEUE_FIELDS)
+    return "".join(usual[name] + SEPARATOR for name in QUEUE_FIELDS) + "\n"
 
 
 def accounting_line(**fields: str) -> str:
     usual = dict.fromkeys(ACCOUNTING_FIELDS, "") | {"JobID": "5_0", "State": "COMPLETED"}
-    return SEPARATOR.join((usual | fields)[name] for name in ACCOUNTING_FIELDS)
+    return SEPARATOR.join((usual | fields)[name] for name in ACCOUNTING_FIELDS) + "\n"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -93,39 +96,62 @@ def test_recorded_rows_of_accounting(version: str) -> None:
 def test_one_task_outweighs_the_array_in_any_order() -> None:
     exact, whole = queue_line(JobArrayID="5_1"), queue_line(JobArrayID="5_[0-3]", State="PENDING")
     for text in (f"{exact}\n{whole}", f"{whole}\n{exact}"):
-        seen = parse.by_task(parse.parse_queue(text, NOW), [0, 1])
+        seen = parse.by_task(parse.parse_queue(text, NOW).rows, [0, 1])
         assert (seen[0].state, seen[1].state) == (S.PENDING, S.RUNNING)
 
 
 def test_a_row_without_task_stands_for_all_of_them() -> None:
-    found = parse.parse_queue(queue_line(JobArrayID="12", State="CANCELLED"), NOW)
+    found = parse.parse_queue(queue_line(JobArrayID="12", State="CANCELLED"), NOW).rows
     seen = parse.by_task(found, [0, 1])
     assert [seen[index].state for index in (0, 1)] == [S.CANCELLED] * 2
 
 
 def test_the_exit_code_of_an_earlier_run_is_not_that_of_this_one() -> None:
-    (row,) = parse.parse_queue(queue_line(State="PENDING", exit_code="99:0", RestartCnt="1"), NOW)
+    line = queue_line(State="PENDING", exit_code="99:0", RestartCnt="1")
+    (row,) = parse.parse_queue(line, NOW).rows
     assert (row.said.exit_code, row.said.restart_count) == (None, 1)
 
 
 def test_a_signal_is_read_beside_the_exit_code() -> None:
-    (row,) = parse.parse_accounting(accounting_line(State="OUT_OF_MEMORY", ExitCode="0:125"), NOW)
+    line = accounting_line(State="OUT_OF_MEMORY", ExitCode="0:125")
+    (row,) = parse.parse_accounting(line, NOW).rows
     assert (row.said.state, row.said.exit_code, row.said.signal) == (S.OUT_OF_MEMORY, 0, 125)
 
 
 def test_an_old_reason_in_accounting_does_not_change_a_state() -> None:
     line = accounting_line(State="FAILED", Reason="NodeDown", ExitCode="3:0")
-    (row,) = parse.parse_accounting(line, NOW)
+    (row,) = parse.parse_accounting(line, NOW).rows
     assert row.said.state is S.FAILED
 
 
-def test_a_strange_line_hides_no_other() -> None:
-    text = "\n".join(["slurm: warning: hello", "a" + SEPARATOR, queue_line(), SEPARATOR * 9])
-    assert len(parse.parse_queue(text, NOW)) == 1
+@pytest.mark.parametrize(
+    "strange",
+    ["slurm: warning: hello\n", "a" + SEPARATOR + "\n", SEPARATOR * 9 + "\n", "half", "\n\nx\n"],
+)
+def test_a_strange_line_hides_no_other(strange: str) -> None:
+    for text in (strange + queue_line(), queue_line() + strange + queue_line()):
+        found = parse.parse_queue(text, NOW)
+        assert not found.whole
+        assert found.rows or strange == "half"
+    found = parse.parse_queue(queue_line() + strange, NOW)
+    assert (len(found.rows), found.whole) == (1, False)
+    lines = accounting_line() + strange + accounting_line(JobID="6_0")
+    assert not parse.parse_accounting(lines, NOW).whole
+    assert len(parse.parse_accounting(accounting_line() + strange, NOW).rows) == 1
+
+
+def test_a_name_of_several_lines_hides_nothing() -> None:
+    found = parse.parse_queue(queue_line(Name="a\nb") + queue_line(JobArrayID="6_0"), NOW)
+    assert ([row.name for row in found.rows], found.whole) == (["a\nb", "gw-x"], True)
+
+
+@pytest.mark.parametrize("read", [parse.parse_queue, parse.parse_accounting])
+def test_no_answer_at_all_is_whole(read: Callable[[str, float], parse.Listing]) -> None:
+    assert read("", NOW) == parse.Listing([], whole=True)
 
 
 def test_parts_of_a_heterogeneous_job_are_skipped() -> None:
-    assert parse.parse_accounting(accounting_line(JobID="5+0"), NOW) == []
+    assert parse.parse_accounting(accounting_line(JobID="5+0"), NOW) == parse.Listing([])
 
 
 LINES = st.lists(
@@ -139,7 +165,7 @@ LINES = st.lists(
 def test_no_output_breaks_a_parser(lines: list[list[str]], noise: str) -> None:
     text = "\n".join(SEPARATOR.join(fields) for fields in lines) + noise
     for read in (parse.parse_queue, parse.parse_accounting):
-        for row in read(text, NOW):
+        for row in read(text, NOW).rows:
             assert row.job.array.isdecimal()
     parse.largest_array(noise)
     memory_words(noise)

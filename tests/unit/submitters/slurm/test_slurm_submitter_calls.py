@@ -177,7 +177,41 @@ def test_tasks_that_left_the_queue_are_looked_for_in_accounting(active: ActiveSu
 
 def test_accounting_cannot_bring_a_job_back_to_life(active: ActiveSubmission) -> None:
     gate = ScriptedGate(sacct=accounted("7_[0-2]", "RUNNING"))
-    assert make(gate).observe([active]) == Observed({}, absence_counts=True)
+    keys = frozenset(active.open_tasks.values())
+    assert make(gate).observe([active]) == Observed({}, absence_counts=True, alive_elsewhere=keys)
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>502 Bad Gateway</html>\n", "half a li", queue("7_0", "RUNNING")[:40], "\0"]
+)
+def test_nothing_is_absent_from_an_answer_that_is_not_whole(
+    active: ActiveSubmission, submission: Submission, text: str
+) -> None:
+    found = make(ScriptedGate(squeue=text)).observe([active])
+    assert isinstance(found, Observed)
+    assert not found.absence_counts
+    found = make(ScriptedGate(sacct=text)).observe([active])
+    assert isinstance(found, Observed)
+    assert not found.absence_counts
+    for gate in (ScriptedGate(squeue=text), ScriptedGate(sacct=text)):
+        assert isinstance(make(gate).find(submission, 0.0), Unreachable)
+
+
+def test_of_half_an_answer_what_is_there_counts(active: ActiveSubmission) -> None:
+    whole = "".join(queue(f"7_{index}", "RUNNING") for index in range(3))
+    found = make(ScriptedGate(squeue=whole[:-10])).observe([active])
+    assert isinstance(found, Observed)
+    assert (set(found.tasks), found.absence_counts) == ({"k0", "k1"}, False)
+
+
+def test_claims_that_cannot_be_read_are_not_absent(submission: Submission) -> None:
+    claims = submission.control_dir / "claims"
+    (claims / "0.0").write_text("half a cl")
+    assert isinstance(make(ScriptedGate()).find(submission, 0.0), Unreachable)
+    (claims / "0.0").unlink()
+    assert make(ScriptedGate()).find(submission, 0.0) == Absent()
+    claims.rmdir()
+    assert isinstance(make(ScriptedGate()).find(submission, 0.0), Unreachable)
 
 
 def test_an_id_that_now_belongs_to_another_job_is_not_ours(active: ActiveSubmission) -> None:
@@ -315,7 +349,21 @@ def test_a_whole_array_is_cancelled_by_its_id_and_a_part_by_its_tasks(
     gate = ScriptedGate()
     part = replace(active, native_id="8", open_tasks={0: "k0", 2: "k2"})
     assert make(gate).cancel([active, part]) == Acknowledged()
-    assert gate.calls == [(CallKind.CANCEL, ("scancel", "7", "8_[0,2]"))]
+    assert gate.programs() == ["squeue", "scancel"]
+    assert gate.calls[-1] == (CallKind.CANCEL, ("scancel", "7", "8_[0,2]"))
+
+
+def test_a_job_that_has_our_id_now_is_not_cancelled(active: ActiveSubmission) -> None:
+    """A controller that lost its state gives ids again."""
+    other = replace(active, native_id="8")
+    rows = queue("7_0", "RUNNING", "gwffffffffffffffff") + queue("8_0", "RUNNING")
+    gate = ScriptedGate(squeue=rows)
+    assert make(gate).cancel([active, other]) == Acknowledged()
+    assert gate.calls[-1][1] == ("scancel", "8")
+    alone = ScriptedGate(squeue=rows)
+    assert make(alone).cancel([active]) == Acknowledged()
+    assert alone.programs() == ["squeue"]
+    assert isinstance(make(ScriptedGate(squeue=NO_ANSWER)).cancel([active]), Unreachable)
 
 
 def test_without_the_control_directory_only_the_tasks_are_cancelled(
@@ -323,7 +371,7 @@ def test_without_the_control_directory_only_the_tasks_are_cancelled(
 ) -> None:
     gate = ScriptedGate()
     make(gate).cancel([replace(active, control_dir=tmp_path / "gone")])
-    assert gate.calls[0][1] == ("scancel", "7_[0-2]")
+    assert gate.calls[-1][1] == ("scancel", "7_[0-2]")
 
 
 def test_what_is_over_already_is_acknowledged(active: ActiveSubmission) -> None:
