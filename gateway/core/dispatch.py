@@ -16,6 +16,7 @@ from gateway.core.each import for_each
 from gateway.core.launches import launches_of, say_secrets
 from gateway.core.ledger import Ledger, Standing
 from gateway.core.parts import Cluster, Parts
+from gateway.core.submissions import detours, entry, label_of, submission_of
 from gateway.crash_points import CrashPoint, crash_point
 from gateway.store.store import Transaction
 from gateway.submitters import control
@@ -23,17 +24,14 @@ from gateway.submitters.base import (
     Backpressure,
     Found,
     Rejected,
-    Submission,
     SubmitOutcome,
     Submitted,
-    Task,
     Unclear,
 )
 from gateway.vocabulary.evidence import Outcome
 from gateway.vocabulary.records import (
     Attempt,
     ClusterState,
-    Event,
     EventKind,
     Job,
     Lease,
@@ -145,7 +143,7 @@ class Dispatch:
             record = SubmissionRecord(
                 key=key,
                 cluster=cluster.name,
-                label=_label([jobs[attempt.job_id] for attempt in group]),
+                label=label_of([jobs[attempt.job_id] for attempt in group]),
                 state=SubmissionState.PREPARED,
                 resources=group[0].resources,
                 exclude_nodes=standing.excluded(group[0]),
@@ -161,7 +159,7 @@ class Dispatch:
             transaction.jobs.set_attempts(
                 [(each.key, {**submitting, "task_index": n}) for n, each in enumerate(group)]
             )
-            transaction.events.add(*_detours(group, record.exclude_nodes, standing, now))
+            transaction.events.add(*detours(group, record.exclude_nodes, standing, now))
         crash_point(CrashPoint.INTENT_WRITTEN)
         return record
 
@@ -370,41 +368,3 @@ class Dispatch:
 def _is_blocked(known: ClusterState, now: float) -> bool:
     """Whether to wait; a time further off than any pause means that a clock was set back."""
     return known.blocked_until is not None and now < known.blocked_until <= now + LONGEST_BLOCK_S
-
-
-def _detours(
-    group: Sequence[Attempt], excluded: Sequence[str], standing: Standing, now: float
-) -> list[Event]:
-    """Return what the time lines say about nodes that are avoided for the sake of all jobs."""
-    nodes = [standing.avoided[node] for node in excluded if node in standing.avoided]
-    words = ", ".join(f"node {each.node} ({each.words})" for each in nodes)
-    if not words:
-        return []
-    return [entry(each, EventKind.DECISION, f"stays away from {words}", now) for each in group]
-
-
-def _label(jobs: Sequence[Job]) -> str:
-    names = sorted({job.step for job in jobs})
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
-def submission_of(
-    record: SubmissionRecord, attempts: Sequence[Attempt], jobs: Mapping[str, Job]
-) -> Submission:
-    """Return a submission as submitters see it."""
-    return Submission(
-        key=record.key,
-        label=record.label,
-        control_dir=Path(record.control_dir),
-        resources=record.resources,
-        exclude_nodes=record.exclude_nodes,
-        tasks=tuple(
-            Task(attempt.key, attempt.task_index or 0, jobs[attempt.job_id].step)
-            for attempt in attempts
-        ),
-    )
-
-
-def entry(attempt: Attempt, kind: EventKind, text: str, now: float) -> Event:
-    """Return an entry of the time line of an attempt."""
-    return Event(now, kind, text, None, attempt.job_id, attempt.key)

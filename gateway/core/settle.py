@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.core.dispatch import Dispatch, entry, submission_of
+from gateway.core.dispatch import Dispatch
 from gateway.core.each import for_each
 from gateway.core.parts import Parts
+from gateway.core.submissions import entry, submission_of
 from gateway.crash_points import CrashPoint, crash_point
 from gateway.submitters.base import Absent, Backpressure, Found
 from gateway.vocabulary.records import Attempt, EventKind, Lease, SubmissionRecord

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.core.copies import by_copy
-from gateway.core.dispatch import entry
 from gateway.core.parts import Cluster, Parts
+from gateway.core.submissions import entry
 from gateway.core.watch import active_submissions
 from gateway.crash_points import CrashPoint, crash_point
 from gateway.store.store import Transaction

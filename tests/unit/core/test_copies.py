@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.core.copies import by_copy
-from gateway.core.dispatch import submission_of
+from gateway.core.submissions import submission_of
 from gateway.submitters.base import ActiveSubmission
 from gateway.vocabulary.evidence import Claim, Outcome, SchedulerState
 from gateway.vocabulary.records import Workflow
