@@ -12,6 +12,7 @@ from gateway.api import problems
 from gateway.api.documentation import describe
 from gateway.api.identity import Throttle
 from gateway.api.metrics import Metrics
+from gateway.api.paths import without_last_slash
 from gateway.api.routes import ROUTERS
 from gateway.composition.app import App
 
@@ -47,6 +48,7 @@ def create_api(app: App, wake: Callable[[], None] = lambda: None) -> FastAPI:
     api.state.throttle = Throttle()
     api.state.metrics = Metrics(app.watch)
     api.add_middleware(api.state.metrics.measured)
+    api.add_middleware(without_last_slash)
     problems.install(api)
     for router in ROUTERS:
         api.include_router(router)

@@ -66,13 +66,13 @@ def signed_in(request: Request) -> Caller:
     Raises
     ------
     ApiError
-        401 without a token, 403 with one that gives no access, 429 after too many of these.
+        401 without a token, 403 with one that gives no access, 429 after too many of either.
     """
     app: App = request.app.state.app
     token = _token(request)
     if token is None:
         if not request.scope.get(TRUSTED):
-            raise ApiError(401, "User not signed in")
+            raise _slowed(request) or ApiError(401, "User not signed in")
         user = app.accounts.default_user()
     else:
         try:
@@ -83,15 +83,24 @@ def signed_in(request: Request) -> Caller:
 
 
 def _refusal(request: Request, error: TokenRefusedError) -> ApiError:
+    slowed = _slowed(request)
+    if slowed is None:
+        logger.info("refused a token from %s: %s", _address(request), error.message)
+    return slowed or ApiError(403, error.message)
+
+
+def _slowed(request: Request) -> ApiError | None:
+    """Note a refusal; return 429 if the address has had too many."""
     throttle: Throttle = request.app.state.throttle
-    address = request.client.host if request.client else "unix socket"
-    wait = throttle.refused(address)
+    wait = throttle.refused(_address(request))
     if wait is None:
-        logger.info("refused a token from %s: %s", address, error.message)
-        return ApiError(403, error.message)
-    return ApiError(
-        429, "Too many requests with a wrong token.", {"Retry-After": str(int(wait) + 1)}
-    )
+        return None
+    words = "Too many requests with a wrong token, or without one."
+    return ApiError(429, words, {"Retry-After": str(int(wait) + 1)})
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unix socket"
 
 
 def _token(request: Request) -> str | None:

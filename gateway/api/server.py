@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +19,10 @@ from typing import Any
 import uvicorn
 
 from gateway.api.identity import TRUSTED
+from gateway.api.protocol import BoundedProtocol
 from gateway.errors import SiteError
+
+logger = logging.getLogger(__name__)
 
 SOCKET_FILE = "gateway.sock"
 _LONGEST_PATH = 107
@@ -51,9 +56,19 @@ class Listener:
         ``None`` for no TCP.
     unix
         Path of the unix socket, ``None`` for none.
+    on_failure
+        Called if the servers end by a mistake; ``failure`` says by which.
     """
 
-    def __init__(self, api: Asgi, tcp: Tcp | None, unix: Path | None) -> None:
+    def __init__(
+        self,
+        api: Asgi,
+        tcp: Tcp | None,
+        unix: Path | None,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_failure = on_failure
+        self.failure: BaseException | None = None
         self._servers: list[tuple[uvicorn.Server, socket.socket]] = []
         self._unix: Path | None = None
         self.url: str | None = None
@@ -81,7 +96,7 @@ class Listener:
         self.url = f"{'https' if tcp.certificate else 'http'}://{host}:{port}"
         config = _config(api)
         if tcp.certificate is not None:
-            config.ssl_certfile, config.ssl_keyfile = tcp.certificate, tcp.key
+            _load_certificate(config, tcp.certificate, tcp.key)
         self._add(config, sock)
 
     def _add_unix(self, api: Asgi, path: Path) -> None:
@@ -134,10 +149,29 @@ class Listener:
                     self._unix.unlink()
 
     def _serve(self) -> None:
-        asyncio.run(self._serve_all())
+        try:
+            asyncio.run(self._serve_all())
+        except BaseException as error:
+            self.failure = error
+            logger.exception("the API has ended")
+            self._on_failure()
 
     async def _serve_all(self) -> None:
         await asyncio.gather(*(server.serve([sock]) for server, sock in self._servers))
+
+
+def _load_certificate(config: uvicorn.Config, certificate: Path, key: Path | None) -> None:
+    """Read certificate and key now: whoever starts the server is told what is wrong with them."""
+    config.ssl_certfile, config.ssl_keyfile = certificate, key
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        named = f"{certificate} and {key}" if key else str(certificate)
+        raise SiteError(
+            f"the certificate cannot be used: {named}: {error.strerror or error}",
+            hint="both must be PEM and belong together; --tls-key names the key if it is in a "
+            "file of its own",
+        ) from error
 
 
 class _Server(uvicorn.Server):
@@ -164,7 +198,7 @@ def _config(api: Asgi) -> uvicorn.Config:
     return uvicorn.Config(
         api,
         loop="asyncio",
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         # Tokens stand in the query, which an access log would keep.

@@ -30,7 +30,9 @@ MIB = 1024 * 1024
 ROOM = 8 * MIB
 """Bytes in the blocks of all transfers together. Each has up to two, and buffers below."""
 LARGEST_BLOCK = MIB
-SMALLEST_BLOCK = 128 * 1024
+SMALLEST_BLOCK = 16 * 1024
+MOST_AT_ONCE = 500
+"""Transfers under way: the buffers of each connection come on top of the blocks."""
 THREADS = 16
 PATIENCE_S = 60.0
 
@@ -44,7 +46,15 @@ class Traffic:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a transfer while it is under way."""
+        """Count a transfer while it is under way.
+
+        Raises
+        ------
+        ApiError
+            503 if there are too many.
+        """
+        if self._under_way >= MOST_AT_ONCE:
+            raise ApiError(503, "Too many transfers are under way.", {"Retry-After": "30"})
         self._under_way += 1
         try:
             yield

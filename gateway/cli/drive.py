@@ -18,11 +18,12 @@ import click
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option
 from gateway.cli.output import print_json, talk
-from gateway.errors import ExitCode
+from gateway.errors import ExitCode, GatewayError
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from gateway.api.server import Listener
     from gateway.composition.app import App
     from gateway.core.cycle import Pass
 
@@ -139,15 +140,26 @@ def serve_command(
     origin = app.loaded_site.origin or "built-in site"
     logger.info("serving %s (%s)", ", ".join(app.site.clusters), origin)
     tcp = None if port is None else (host, port, tls_certificate, tls_key)
-    with _listening(app, driver.wake.set, tcp):
-        driver.run(lambda _: None, lambda: bool(told))
+    with _listening(app, driver.wake.set, tcp) as listener:
+        driver.run(lambda _: None, lambda: bool(told) or listener.failure is not None)
+        if listener.failure is not None:
+            raise BrokenServerError(
+                f"the API has ended by a mistake: {listener.failure!r}",
+                hint="jobs go on; start `gateway serve` again",
+            )
     logger.info("ended; jobs go on")
+
+
+class BrokenServerError(GatewayError):
+    """The API of this process has ended, so that nobody can reach it any more."""
+
+    exit_code = ExitCode.INTERNAL
 
 
 @contextmanager
 def _listening(
     app: App, wake: Callable[[], None], tcp: tuple[str, int, Path | None, Path | None] | None
-) -> Iterator[None]:
+) -> Iterator[Listener]:
     """Offer the API while the block runs."""
     from gateway.api.application import create_api
     from gateway.api.server import SOCKET_FILE, Listener, Tcp
@@ -155,8 +167,17 @@ def _listening(
     app.prepare_to_serve()
     secret = app.accounts.ensure_token()
     unix = app.site.state_dir / SOCKET_FILE
-    with Listener(create_api(app, wake), Tcp(*tcp) if tcp else None, unix) as listener:
+    address = Tcp(*tcp) if tcp else None
+    with Listener(create_api(app, wake), address, unix, wake) as listener:
         logger.info("REANA API on %s", " and ".join(filter(None, (listener.url, str(unix)))))
         if secret is not None:
-            talk(f"access token, shown this once and kept in {app.accounts.token_file}: {secret}")
-        yield
+            _say_token(app.accounts.token_file, secret)
+        yield listener
+
+
+def _say_token(file: Path, secret: str) -> None:
+    """Show a new token to the person who is there, and never to a log."""
+    if sys.stderr.isatty():
+        talk(f"access token, shown this once and kept in {file}: {secret}")
+    else:
+        talk(f"an access token was made and is kept in {file}; show it: gateway token show")

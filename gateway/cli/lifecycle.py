@@ -124,9 +124,14 @@ def restart_command(
     app = app_of(context)
     loaded = load_file(file) if file else None
     name = the_workflow(asked, workflow)
-    again = app.workflows.restart(name, pairs(parameters, "-p"), pairs(options, "-o"), loaded)
-    if file:
-        app.mine.staging.keep_specification(again, file)
+
+    def keep(former: Workflow) -> None:
+        if file:
+            app.mine.staging.keep_specification(former, file)
+
+    again = app.workflows.restart(
+        name, pairs(parameters, "-p"), pairs(options, "-o"), loaded, before=keep
+    )
     _print(again, as_json=as_json)
     return _follow_if(app, again, follow=follow)
 

@@ -110,7 +110,7 @@ class Services:
         """Workflows from ZIP files."""
         from gateway.service.bundles import Bundles
 
-        return Bundles(self.workflows)
+        return Bundles(self.workflows, self.staging)
 
     @cached_property
     def retention(self) -> RetentionRules:

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 
 from gateway.errors import SpecError, UnreachableError, UsageError
 from gateway.service.order import Order
+from gateway.service.staging import Staging
 from gateway.service.workflows import Workflows
 from gateway.spec.languages import not_yet
 from gateway.spec.load import LoadedSpec, load_file
 from gateway.vocabulary.records import Workflow
+from gateway.vocabulary.states import WorkflowStatus
 from gateway.workspace.staging import stage_file
 from gateway.workspace.unpack import Budget, unpack_zip
 
@@ -38,8 +40,9 @@ class Findings:
 class Bundles:
     """Workflows from bundles, for one user."""
 
-    def __init__(self, workflows: Workflows) -> None:
+    def __init__(self, workflows: Workflows, staging: Staging) -> None:
         self._workflows = workflows
+        self._staging = staging
 
     def create(
         self, archive: BinaryIO, order: Callable[[LoadedSpec], Order]
@@ -60,8 +63,10 @@ class Bundles:
             asked = order(loaded)
             warnings = self._warnings(asked)
             workflow = self._workflows.create(asked, later=True)
-            for path in sorted(path for path in root.rglob("*") if path.is_file()):
-                stage_file(path, Path(workflow.workspace), str(path.relative_to(root)))
+            with self._staging.turn(workflow, lambda: None) as present:
+                # A job may have changed them once it has been started under the same key.
+                if present.status is WorkflowStatus.CREATED:
+                    _stage_all(root, Path(workflow.workspace))
         return workflow, Findings((), warnings)
 
     def _warnings(self, order: Order) -> tuple[str, ...]:
@@ -94,16 +99,20 @@ class Bundles:
     ) -> Workflow:
         """Run an ended workflow again with another specification, which comes as a plain file."""
         name, file = replacement
-        name = Path(name).name or SPECIFICATION
         with TemporaryDirectory(prefix="gateway-") as directory:
-            path = Path(directory, name)
-            content = file.read(LARGEST_SPECIFICATION)
-            path.write_bytes(content)
-            workflow = self._workflows.restart(
-                asked, parameters, options, load_file(path, called=name)
-            )
-            stage_file(path, Path(workflow.workspace), name)
-        return workflow
+            path = Path(directory, SPECIFICATION)
+            path.write_bytes(file.read(LARGEST_SPECIFICATION))
+            loaded = load_file(path, called=name)
+
+            def keep(former: Workflow) -> None:
+                stage_file(path, Path(former.workspace), name)
+
+            return self._workflows.restart(asked, parameters, options, loaded, before=keep)
+
+
+def _stage_all(root: Path, workspace: Path) -> None:
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        stage_file(path, workspace, str(path.relative_to(root)))
 
 
 @contextmanager

@@ -255,10 +255,12 @@ class Workflows:
         parameters: Mapping[str, Any],
         options: Mapping[str, Any],
         loaded: LoadedSpec | None = None,
+        before: Callable[[Workflow], None] = lambda _: None,
     ) -> Workflow:
         """Run an ended workflow again in the same workspace, as ``major.minor + 1``.
 
-        As in REANA, parameters given at the earlier start are not taken over.
+        As in REANA, parameters given at the earlier start are not taken over. ``before`` is called
+        with the former run when nothing speaks against a restart, and before any job can start.
 
         Raises
         ------
@@ -275,6 +277,9 @@ class Workflows:
             cluster=former.cluster,
         )
         self.check(order)
+        with self._store.read() as transaction:
+            self._require_ended(transaction, former)
+        before(former)
         with self._store.write() as transaction:
             self._require_ended(transaction, former)
             retire(transaction, transaction.workflows.sharing_workspace(former.workspace))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import stat
+import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -135,3 +137,31 @@ def test_launch_from_a_url(bench: Bench) -> None:
     bench.ok("download", "-w", "here", "n.txt")
     assert (bench.here / "n.txt").read_text() == "5\n"
     assert bench.run("launch", "ssh://host/x").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("broken", ["key", "certificate", "mismatch"])
+def test_a_bad_certificate_is_told_before_anything_is_served(bench: Bench, broken: str) -> None:
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]
+    for name in ("one", "other"):
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        subprocess.run([*make, *files], cwd=bench.here, check=True, capture_output=True)
+    (bench.here / "junk").write_text("no PEM")
+    certificate = "junk" if broken == "certificate" else "one.pem"
+    key = {"key": "junk", "certificate": "one.key", "mismatch": "other.key"}[broken]
+
+    words = ("serve", "--port", "0", "--tls-certificate", certificate, "--tls-key", key)
+    result = bench.process(*words)
+
+    assert result.code == ExitCode.SITE
+    assert "the certificate cannot be used" in result.err
+    assert "REANA API on" not in result.err
+
+
+def test_the_state_is_for_its_owner_alone(bench: Bench) -> None:
+    """Also where the directory was there before, open to all."""
+    bench.database.parent.mkdir(mode=0o755, exist_ok=True)
+    bench.ok("list")
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in bench.database.parent.iterdir()
+    }
+    assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}

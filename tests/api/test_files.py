@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.errors import NotFoundError
 from gateway.vocabulary.states import WorkflowStatus
 from gateway.workspace import upload as upload_module
+from gateway.workspace.archive import archive_chunks
 from tests.api.conftest import SPEC, Place, make_place
 
 OUTSIDE = ("../x", "a/../../x", "/../x", "..", "a/..", "in/../../x")
@@ -478,3 +481,43 @@ def test_a_workspace_that_is_gone_is_404(place: Place) -> None:
         place.call("GET", "/api/workflows/w/disk_usage"),
     ):
         assert (reply.status_code, reply.json()["message"]) == (404, "Workspace does not exist.")
+
+
+def test_files_of_a_workflow_that_is_called_workspace(place: Place) -> None:
+    """Its name stands in the path like the word after it."""
+    name = place.create(name="workspace")
+    for path in ("x.txt", "workspace/x.txt"):
+        place.upload(name, path, path.encode())
+    url = "/api/workflows/workspace/workspace"
+    assert place.call("GET", f"{url}/workspace/x.txt").content == b"workspace/x.txt"
+    deleted = place.call("DELETE", f"{url}/workspace/x.txt").json()["deleted"]
+    assert list(deleted) == ["workspace/x.txt"]
+    assert place.call("GET", f"{url}/x.txt").content == b"x.txt"
+
+
+def test_the_name_of_a_route_is_no_name_of_a_workflow(place: Place) -> None:
+    reply = place.call("POST", "/api/workflows", params={"workflow_name": "move_files"}, json=SPEC)
+    assert (reply.status_code, "word of REANA" in reply.json()["message"]) == (400, True)
+
+
+def test_a_name_with_a_line_end_can_be_read_and_removed(place: Place) -> None:
+    """Nobody may upload such a name, but a job may make one."""
+    name = place.create()
+    root = workspace(place, name)
+    (root / "a\nb").write_text("odd")
+    url = f"/api/workflows/{name}/workspace/a%0Ab"
+    assert place.call("GET", url).text == "odd"
+    assert list(place.call("DELETE", url).json()["deleted"]) == ["a\nb"]
+    assert not (root / "a\nb").exists()
+
+
+def test_an_archive_breaks_off_when_its_workspace_goes(place: Place, tmp_path: Path) -> None:
+    name = place.create()
+    for number in range(5):
+        place.upload(name, f"d/{number}", b"x" * 1000)
+    root = workspace(place, name)
+    pieces = archive_chunks(root, [f"d/{number}" for number in range(5)], "zip")
+    next(pieces)
+    shutil.rmtree(root)
+    with pytest.raises(NotFoundError):
+        list(pieces)

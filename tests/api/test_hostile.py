@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.api import bodies
+from gateway.api import bodies, protocol, transfer
 from tests.api.conftest import Place
 
 Address = tuple[str, int]
@@ -169,3 +169,76 @@ def test_many_requests_on_one_connection_are_all_answered(place: Place, address:
             connection.sendall(line)
             reply = answer(connection)
             assert json.loads(reply.partition(b"\r\n\r\n")[2])["email"]
+
+
+def test_connections_on_which_nothing_comes_are_closed(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REQUEST_S", 0.3)
+    with connected(address) as silent, connected(address) as half, connected(address) as second:
+        half.sendall(b"GET /api/ping HTTP/1.1\r\nHost:")
+        second.sendall(b"GET /api/ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in answer(second)
+        second.sendall(b"GET /api/ping")
+        for connection in (silent, half, second):
+            assert connection.recv(100) == b""
+    assert is_well(address)
+
+
+def test_too_many_connections_are_turned_away(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 5)
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(connected(address)).sendall(b"GET /")
+        with connected(address) as late:
+            reply = answer(late)
+    assert reply.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["message"]
+
+
+def test_more_transfers_than_fit_are_told_to_come_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = place.create()
+    monkeypatch.setattr(transfer, "MOST_AT_ONCE", 0)
+    reply = place.upload(name, "x", b"x")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "30")
+
+
+@pytest.mark.parametrize("shape", ["[[],[],[]", '{"a":1', "[{}"])
+def test_many_small_values_are_refused_before_they_are_read(place: Place, shape: str) -> None:
+    """Each takes a hundred times more memory than it has bytes."""
+    body = '{"a": [' + ",".join([shape] * 60_000)
+    reply = place.call("POST", "/api/workflows", content=body.encode())
+    assert reply.status_code == 400
+    assert "more than 100000 values" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have(place: Place, word: str) -> None:
+    name = place.create()
+    body = f'{{"input_parameters": {{"greeting": {word}}}}}'.encode()
+    reply = place.call("POST", f"/api/workflows/{name}/start", content=body)
+    assert reply.status_code == 400
+    assert place.status(name)["status"] == "created"
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "1." + "9" * 30, "9" * 5000, "٣", "1.٣"])
+def test_run_numbers_that_nobody_has(place: Place, number: str) -> None:
+    place.create(name="w")
+    path = f"/api/workflows/w.{quote(number)}/status"
+    assert place.call("GET", path).status_code == 404
+    assert place.call("GET", f"/gateway/explain/w.{quote(number)}").status_code == 404
+    query = {"workflow_id_or_name": f"w.{number}"}
+    assert place.call("GET", "/api/workflows", params=query).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/ping", "/api/you", "/api/info", "/api/workflows", "/api/secrets",
+             "/api/workflows/w/status", "/api/workflows/w/logs", "/gateway/health"],
+)  # fmt: skip
+def test_a_slash_at_the_end_means_nothing(place: Place, path: str) -> None:
+    place.create(name="w")
+    assert place.call("GET", path).status_code == place.call("GET", f"{path}/").status_code == 200

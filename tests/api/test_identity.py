@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from http.client import HTTPConnection
 
 import pytest
 
@@ -37,6 +38,24 @@ def test_many_wrong_tokens_are_slowed_down_but_valid_ones_are_not(place: Place) 
     slowed = place.call("GET", "/api/you", "wrong")
     assert int(slowed.headers["Retry-After"]) > 0
     assert place.call("GET", "/api/you").status_code == 200
+
+
+def test_requests_without_a_token_are_slowed_down_too(place: Place) -> None:
+    codes = [place.client.get("/api/you").status_code for _ in range(MOST_REFUSALS + 1)]
+    assert codes == [401] * MOST_REFUSALS + [429]
+    assert place.call("GET", "/api/you").status_code == 200
+
+
+def test_a_forged_address_is_not_believed(address: tuple[str, int]) -> None:
+    """A header that anybody can send says nothing about where a request comes from."""
+    codes = []
+    for number in range(MOST_REFUSALS + 1):
+        line = HTTPConnection(*address, timeout=30)
+        forged = {"X-Forwarded-For": f"9.9.9.{number}"}
+        line.request("GET", "/api/you?access_token=no", headers=forged)
+        codes.append(line.getresponse().status)
+        line.close()
+    assert codes == [403] * MOST_REFUSALS + [429]
 
 
 def test_the_throttle_forgets_after_its_window_and_is_bounded() -> None:

@@ -181,6 +181,37 @@ def test_a_restart_with_another_specification(place: Place) -> None:
     assert send(place, "/api/workflows/nope/restart", other, "replacement").status_code == 403
 
 
+def test_a_bundle_again_under_its_key_changes_nothing_that_runs(place: Place) -> None:
+    def again(content: str) -> Any:
+        words = {"workflow_name": "b", "key": "k"}
+        return send(place, "/api/workflows", bundle(reana_yaml=YAML, x=content), params=words)
+
+    assert again("first").status_code == 201
+    assert again("second").status_code == 201
+    place.start("b.1")
+    assert again("third").json()["workflow_name"] == "b.1"
+    assert place.call("GET", "/api/workflows/b.1/workspace/x").text == "second"
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "a\0b", "a\x01b", "n" * 300, ".gateway-000000000000-1-1-1.part"]
+)
+def test_a_replacement_of_a_name_that_no_file_may_have(place: Place, name: str) -> None:
+    create(place, bundle(reana_yaml=YAML, data__in_txt="in"))
+    place.start("b.1")
+    place.drive()
+    boundary = "x"
+    head = f'--x\r\nContent-Disposition: form-data; name="replacement"; filename="{name}"\r\n\r\n'
+    reply = place.call(
+        "POST",
+        "/api/workflows/b.1/restart",
+        content=f"{head}{YAML}\r\n--x--\r\n".encode(),
+        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+    assert reply.status_code == 400, reply.text
+    assert [each["name"] for each in place.call("GET", "/api/workflows").json()["items"]] == ["b.1"]
+
+
 @pytest.mark.parametrize(
     ("method", "end"), [("POST", "share"), ("POST", "unshare"), ("GET", "share-status")]
 )

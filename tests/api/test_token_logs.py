@@ -45,17 +45,18 @@ def test_the_log_of_a_server_holds_no_token(tmp_path: Path, form: str) -> None:
     environ = os.environ | {"GATEWAY_SITE": str(site)}
     argv = [sys.executable, "-m", "gateway", "serve", "--port", "0"]
     log = tmp_path / "log"
-    token = subprocess.run([*argv[:3], "token", "show"], env=environ, cwd=ROOT, text=True,
-                           capture_output=True, check=True).stdout.strip()  # fmt: skip
     with (
         log.open("w") as file,
         subprocess.Popen(
-            argv + ["--json"] * (form == "json"), env=environ, cwd=ROOT, stderr=file
+            argv + ["--json"] * (form == "json"), env=environ, cwd=ROOT, stderr=file, stdout=file
         ) as server,
     ):
         while not (found := re.search(r"(http://[0-9.]+:\d+)", log.read_text())):
             assert server.poll() is None
         url = found[1]
+        # It was made at this first start, and shown to nobody: the output is a file.
+        token = subprocess.run([*argv[:3], "token", "show"], env=environ, cwd=ROOT, text=True,
+                               capture_output=True, check=True).stdout.strip()  # fmt: skip
         codes = [ask(url, path, each, bearer=bearer)
                  for path in ("/api/you", "/api/workflows/none/status", "/api/none", "/metrics")
                  for each in (token, WRONG) for bearer in (True, False)]  # fmt: skip

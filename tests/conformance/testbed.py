@@ -29,6 +29,7 @@ place=$(mktemp -d ~/seeds-XXXXXX)
 sed "s,^shared_root:.*,shared_root: $place/shared," /etc/gateway/site.yaml >"$place/site.yaml"
 echo "state_dir: $place/state" >>"$place/site.yaml"
 export GATEWAY_SITE=$place/site.yaml
+echo "the access token is $(/opt/gateway/bin/python -m gateway token show)" >&2
 exec /opt/gateway/bin/python -m gateway serve --port 0
 """
 
@@ -44,8 +45,8 @@ def serving_in_testbed(instance: str, venv: Path) -> Iterator[tuple[Wire, str]]:
     reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
     reader.start()
     try:
+        token = _found(r"access token is (\S+)\n", process, lines)
         port = int(_found(r"REANA API on http://[^:]+:(\d+)", process, lines))
-        token = _found(r"access token, .*: (\S+)\n", process, lines)
         with _relayed(instance, port) as url, tapped(url, venv) as wire:
             yield wire, token
     finally:

@@ -35,12 +35,12 @@ _RESPONSES = {
 
 
 @router.get(
-    "/api/workflows/{workflow}/workspace/{path:path}",
+    "/api/workflows/{workflow}/workspace/{path:anything}",
     summary="Download a file, a directory or what a glob matches",
     response_class=Response,
     responses=_RESPONSES,  # type: ignore[arg-type]
 )
-@router.head("/api/workflows/{workflow}/workspace/{path:path}", include_in_schema=False)
+@router.head("/api/workflows/{workflow}/workspace/{path:anything}", include_in_schema=False)
 def download_files(
     request: Request,
     caller: SignedIn,

@@ -85,7 +85,7 @@ async def upload_file(
 
 
 @router.delete(
-    "/api/workflows/{workflow}/workspace/{path:path}", summary="Delete files of a workspace"
+    "/api/workflows/{workflow}/workspace/{path:anything}", summary="Delete files of a workspace"
 )
 def delete_files(caller: SignedIn, workflow: str, path: str, name: InPath) -> dict[str, Any]:
     """Delete a file, what is in a directory, or what a glob matches; say what went and what not."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 
 from gateway.api import multipart, wire
 from gateway.api.bodies import JsonObject, documented, json_text
+from gateway.api.file_names import new_name
 from gateway.api.identity import Caller, SignedIn
 from gateway.api.multipart import Parts
 from gateway.api.problems import ApiError, conflict_is_forbidden, unknown_workflow_is_forbidden
@@ -57,9 +58,10 @@ def restart_workflow(
 ) -> dict[str, Any]:
     """Take a specification as a file; `parameters` is a JSON object with what a start takes."""
     given = json_text(body.text("parameters"), "parameters")
+    name, replacement = body.file("replacement")
     started = caller.services.bundles.restart(
         workflow,
-        body.file("replacement"),
+        (new_name(name or "reana.yaml"), replacement),
         _mapping(given, "input_parameters"),
         _mapping(given, "operational_options"),
     )

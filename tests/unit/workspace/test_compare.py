@@ -1,9 +1,11 @@
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import NotFoundError, SiteError
+from gateway.errors import NotFoundError, SiteError, UnreachableError
+from gateway.workspace import compare
 from gateway.workspace.compare import diff
 
 pytestmark = pytest.mark.skipif(not shutil.which("diff"), reason="diff is not installed")
@@ -64,3 +66,29 @@ def test_a_host_without_diff_says_so(
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SiteError, match="cannot run diff"):
         diff(*pair, ("a", "b"))
+
+
+def test_a_comparison_that_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    slow = tmp_path / "bin"
+    slow.mkdir()
+    (slow / "diff").write_text("#!/bin/sh\nexec sleep 60\n")
+    (slow / "diff").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow}:/usr/bin:/bin")
+    monkeypatch.setattr(compare, "PATIENCE_S", 0.2)
+    with pytest.raises(UnreachableError, match="longer than"):
+        compare.diff(tmp_path / "a", tmp_path / "b", ("a", "b"))
+
+
+def test_only_a_few_comparisons_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(compare, "_slots", threading.BoundedSemaphore(1))
+    with compare._slots, pytest.raises(UnreachableError, match="too many"):
+        compare.diff(tmp_path / "a", tmp_path / "b", ("a", "b"))
+    assert compare.diff(tmp_path / "a", tmp_path / "b", ("a", "b")) == ""
