@@ -30,6 +30,8 @@ _LONGEST_PATH = 107
 _BACKLOG = 1024
 _FAREWELL_S = 5
 _IDLE_S = 30
+STANDBY_S = 0.5
+"""How often a process that stands by looks whether the unix socket is free."""
 SWITCH_S = 0.0005
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -55,7 +57,8 @@ class Listener:
     tcp
         ``None`` for no TCP.
     unix
-        Path of the unix socket, ``None`` for none.
+        Path of the unix socket, ``None`` for none. While another process serves it, it stays
+        theirs.
     on_failure
         Called if the servers end by a mistake; ``failure`` says by which.
     """
@@ -71,6 +74,8 @@ class Listener:
         self.failure: BaseException | None = None
         self._servers: list[tuple[uvicorn.Server, socket.socket]] = []
         self._unix: Path | None = None
+        self._unix_path: Path | None = None
+        self._over = False
         self.url: str | None = None
         if tcp is not None:
             self._add_tcp(api, tcp)
@@ -105,6 +110,13 @@ class Listener:
                 f"the path of the socket {path} is longer than {_LONGEST_PATH} bytes",
                 hint="set `state_dir` in the site file to a shorter path",
             )
+        self._unix_config = _config(trusted(api))
+        self._unix_path = path
+        if not _is_served(path):
+            self._add(self._unix_config, self._bound(path))
+
+    def _bound(self, path: Path) -> socket.socket:
+        """Make the socket; its path never leads to one that is not ready."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = path.with_name(f".{path.name[:8]}.{os.getpid()}")
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -116,7 +128,6 @@ class Listener:
             finally:
                 os.umask(before)
             sock.listen(_BACKLOG)
-            # Whoever serves last is reached; the path never leads to a socket that is not ready.
             part.replace(path)
         except OSError as error:
             raise SiteError(
@@ -126,7 +137,7 @@ class Listener:
             ) from error
         self._unix = path
         self._inode = path.stat().st_ino
-        self._add(_config(trusted(api)), sock)
+        return sock
 
     def _add(self, config: uvicorn.Config, sock: socket.socket) -> None:
         self._servers.append((_Server(config), sock))
@@ -140,6 +151,7 @@ class Listener:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._over = True
         for server, _ in self._servers:
             server.should_exit = True
         self._thread.join(_FAREWELL_S + 2)
@@ -157,7 +169,30 @@ class Listener:
             self._on_failure()
 
     async def _serve_all(self) -> None:
-        await asyncio.gather(*(server.serve([sock]) for server, sock in self._servers))
+        serving = (server.serve([sock]) for server, sock in self._servers)
+        await asyncio.gather(*serving, self._take_over_unix())
+
+    async def _take_over_unix(self) -> None:
+        """Serve the unix socket when the process that does so now has ended."""
+        path = self._unix_path
+        while path is not None and self._unix is None and not self._over:
+            await asyncio.sleep(STANDBY_S)
+            if not _is_served(path):
+                server = _Server(self._unix_config)
+                sock = self._bound(path)
+                self._servers.append((server, sock))
+                await server.serve([sock])
+
+
+def _is_served(path: Path) -> bool:
+    """Whether a process answers on a unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _load_certificate(config: uvicorn.Config, certificate: Path, key: Path | None) -> None:

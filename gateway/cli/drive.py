@@ -139,6 +139,9 @@ def serve_command(
     signal.signal(signal.SIGINT, end)
     origin = app.loaded_site.origin or "built-in site"
     logger.info("serving %s (%s)", ", ".join(app.site.clusters), origin)
+    other = app.watch.health().driver
+    if other:
+        logger.info("stands by: %s drives; takes over when that ends", other)
     tcp = None if port is None else (host, port, tls_certificate, tls_key)
     with _listening(app, driver.wake.set, tcp) as listener:
         driver.run(lambda _: None, lambda: bool(told) or listener.failure is not None)

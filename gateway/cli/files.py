@@ -112,12 +112,13 @@ def upload_command(
 
 
 def _upload_inputs(app: App, name: str, file: Path | None) -> Staged:
+    from gateway.spec.inputs import require_inputs
     from gateway.spec.load import load_data, load_file
 
     workflow = app.views.find(name)
     loaded = load_file(file) if file else load_data(workflow.specification)
     base = file.resolve().parent if file else Path.cwd()
-    app.mine.staging.require_inputs(loaded, base)
+    require_inputs(loaded, base)
     staged = stage_inputs(app, workflow, loaded, base, overwrite=True)
     talk(f"{counted(staged.files, 'file')}, {show_bytes(staged.bytes)} staged in")
     return staged

@@ -21,7 +21,8 @@ from gateway.composition.app import App
 from gateway.errors import ExitCode
 from gateway.service.order import Order
 from gateway.service.views import Progress, workflow_data
-from gateway.spec.load import load_file, missing_inputs, restore
+from gateway.spec.inputs import missing_inputs
+from gateway.spec.load import load_file, restore
 from gateway.vocabulary.records import Workflow
 
 
@@ -90,7 +91,8 @@ def start_command(
     started = app.workflows.start(name, pairs(parameters, "-p"), pairs(options, "-o"))
     absent = missing_inputs(restore(started.specification), Path(started.workspace))
     if absent:
-        talk(f"Warning: declared inputs are not in the workspace: {', '.join(absent[:10])}")
+        names = ", ".join(each.path for each in absent[:10])
+        talk(f"Warning: declared inputs are not in the workspace: {names}")
     _print(started, as_json=as_json)
     return _follow_if(app, started, follow=follow)
 

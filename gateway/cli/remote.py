@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gateway.client import Client, Workflow
     from gateway.client.ssh import Login
     from gateway.service.order import Order
-    from gateway.spec.load import LoadedSpec
 
 FORWARDED = (
     "start", "stop", "delete", "wait", "status", "list", "logs", "explain",
@@ -136,6 +135,7 @@ def check_here(order: Order, path: Path) -> None:
     """Refuse here what is wrong whatever the site is, with the places in the file."""
     from gateway.cli.run import say_warnings
     from gateway.errors import SpecError
+    from gateway.spec.inputs import require_inputs
     from gateway.spec.validate import validate
 
     require_inputs(order.loaded, path.resolve().parent)
@@ -143,19 +143,6 @@ def check_here(order: Order, path: Path) -> None:
     if report.errors:
         raise SpecError(f"{report.name} cannot be run here", problems=report.errors)
     say_warnings(report.warnings)
-
-
-def require_inputs(loaded: LoadedSpec, base: Path) -> None:
-    """Refuse a specification whose declared inputs are not here."""
-    from gateway.spec.load import missing_inputs
-
-    missing = missing_inputs(loaded.specification, base)
-    if missing:
-        raise UsageError(
-            f"declared inputs do not exist below {base}: {', '.join(missing[:10])}"
-            + (f" and {len(missing) - 10} more" if len(missing) > 10 else ""),
-            hint="paths under `inputs` are relative to the specification file",
-        )
 
 
 def created(there: There, order: Order, path: Path) -> Workflow:

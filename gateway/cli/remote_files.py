@@ -18,7 +18,6 @@ from gateway.cli.remote import (
     created,
     keep_specification,
     print_workflow,
-    require_inputs,
     send_inputs,
     started,
     there_of,
@@ -28,6 +27,7 @@ from gateway.cli.secrets import named_secrets, say_added
 from gateway.cli.transfer_line import TransferLine
 from gateway.errors import ExitCode
 from gateway.service.order import Order
+from gateway.spec.inputs import require_inputs
 from gateway.spec.load import load_data, load_file
 from gateway.vocabulary.units import show_bytes
 

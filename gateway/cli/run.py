@@ -18,6 +18,7 @@ from gateway.composition.app import App
 from gateway.errors import UsageError
 from gateway.service.order import Order, require_same
 from gateway.service.views import view_data
+from gateway.spec.inputs import require_inputs
 from gateway.spec.load import LoadedSpec, load_file
 from gateway.vocabulary.records import Workflow
 from gateway.vocabulary.states import WorkflowStatus
@@ -108,7 +109,7 @@ def say_warnings(warnings: tuple[str, ...]) -> None:
 def _started(app: App, path: Path, order: Order) -> Workflow:
     """Create a workflow, bring its inputs in and start it; safe to repeat with the same key."""
     base = path.resolve().parent
-    app.mine.staging.require_inputs(order.loaded, base)
+    require_inputs(order.loaded, base)
     say_warnings(app.workflows.check(order))
     created = app.workflows.create(order)
     with app.mine.staging.turn(created, _say_wait) as workflow:

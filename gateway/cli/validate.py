@@ -10,7 +10,9 @@ from gateway.cli.main import app_of
 from gateway.cli.options import json_option
 from gateway.cli.output import print_json, talk
 from gateway.cli.run import say_warnings, specification_options
+from gateway.errors import SpecError
 from gateway.service.order import Order
+from gateway.spec.inputs import missing_lines
 
 
 @click.command("validate")
@@ -28,8 +30,13 @@ def validate_command(
     Example: gateway validate reana.yaml -p events=1000
     """
     app = app_of(context)
-    warnings = app.workflows.check(order)
-    app.mine.staging.require_inputs(order.loaded, path.resolve().parent)
+    absent = missing_lines(order.loaded, path.resolve().parent)
+    try:
+        warnings = app.workflows.check(order)
+    except SpecError as error:
+        raise SpecError(error.message, problems=(*error.problems, *absent)) from error
+    if absent:
+        raise SpecError(f"{path} cannot be run here", problems=absent)
     if as_json:
         print_json({"valid": True, "warnings": list(warnings)})
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,9 +75,11 @@ class App:
 
     def services(self, owner: str) -> Services:
         """Return what a user can do."""
+        from gateway.composition.images import image_problem
         from gateway.composition.services import Services
 
-        return Services(self.store, self.site, self._refusal, self.vault, owner)
+        wrong = partial(image_problem, self.site)
+        return Services(self.store, self.site, self._refusal, self.vault, owner, wrong)
 
     @cached_property
     def mine(self) -> Services:
@@ -193,7 +195,11 @@ class App:
         return Driver(parts, purpose)
 
     def _refusal(self, cluster: str, resources: Resources) -> str | None:
-        return self.clusters[cluster].submitter.refusal(resources)
+        from gateway.composition.images import runtime_problem
+
+        refused = self.clusters[cluster].submitter.refusal(resources)
+        missing = runtime_problem(self.site, self.clusters[cluster].settings)
+        return "; ".join(filter(None, (refused, missing))) or None
 
 
 def engine_of(workflow: Workflow) -> Engine:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +13,42 @@ from gateway.containers.lookup import Usable, look_up
 from gateway.containers.reference import RegistryImage, parse_reference
 from gateway.containers.result import FetchFailed, read_result
 from gateway.core.parts import FetchResult, MissingImage
-from gateway.errors import SiteError
-from gateway.site.model import Site
+from gateway.errors import SiteError, UsageError
+from gateway.site.model import ClusterBase, LocalCluster, Site
 from gateway.vocabulary.image import ResolvedImage
 from gateway.vocabulary.launch import JobSecrets, Launch
 from gateway.vocabulary.records import Attempt, Job, Workflow
 
 SHARED_LOOKUP_S = 300.0
 """Workflows created within this time of each other share one question to the registry."""
+
+
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+"""What job scripts look through after the caller's PATH."""
+
+
+def image_problem(site: Site, written: str) -> str | None:
+    """Say what is wrong with the name of an image, as far as that can be told without looking."""
+    if site.containers.runtime == "host" or written in site.containers.image_map:
+        return None
+    try:
+        parse_reference(written, workspace=Path("/"), home=Path.home())
+    except UsageError as error:
+        return error.message + (f" ({error.hint})" if error.hint else "")
+    return None
+
+
+def runtime_problem(site: Site, settings: ClusterBase) -> str | None:
+    """Say that this host, which is the cluster, has nothing that runs containers."""
+    if site.containers.runtime == "host" or not isinstance(settings, LocalCluster):
+        return None
+    path = os.pathsep.join((os.environ.get("PATH", ""), _SYSTEM_PATH))
+    if any(shutil.which(name, path=path) for name in ("apptainer", "singularity")):
+        return None
+    return (
+        "neither apptainer nor singularity is on PATH here: load its module, or write "
+        "`containers: host` into the site file to run commands without containers"
+    )
 
 
 class SiteImages:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.service.staging import Staging
     from gateway.service.vault import Vault
     from gateway.service.views import Views
-    from gateway.service.workflows import Refusal, Workflows
+    from gateway.service.workflows import ImageProblem, Refusal, Workflows
     from gateway.site.model import Site
     from gateway.store.store import Store
 
@@ -35,8 +35,15 @@ class Services:
     """
 
     def __init__(
-        self, store: Store, site: Site, refusal: Refusal, vault: Vault, owner: str
+        self,
+        store: Store,
+        site: Site,
+        refusal: Refusal,
+        vault: Vault,
+        owner: str,
+        image_problem: ImageProblem,
     ) -> None:
+        self._image_problem = image_problem
         self._store = store
         self._vault = vault
         self._site = site
@@ -53,7 +60,15 @@ class Services:
         """Create, start, stop, restart, delete."""
         from gateway.service.workflows import Workflows
 
-        return Workflows(self._store, self._site, self._refusal, time.time, new_id, self.owner)
+        return Workflows(
+            self._store,
+            self._site,
+            self._refusal,
+            time.time,
+            new_id,
+            self.owner,
+            self._image_problem,
+        )
 
     @cached_property
     def staging(self) -> Staging:

@@ -120,7 +120,7 @@ class Explanations:
             facts.append((f"{word}, key in the scheduler", attempt.submission_key))
         if attempt.node:
             facts.append((f"{word}, node", attempt.node))
-        if attempt.observed:
+        if "raw" in attempt.observed:
             facts.append((f"{word}, scheduler's last words", _last_words(attempt.observed)))
         if attempt.outcome:
             facts.append((f"{word}, came to", f"{attempt.outcome.value}: {attempt.reason}"))

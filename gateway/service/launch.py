@@ -17,6 +17,7 @@ from gateway.service.order import Order
 from gateway.service.staging import Staging
 from gateway.service.workflows import Workflows
 from gateway.site.model import Site
+from gateway.spec.inputs import require_inputs
 from gateway.spec.load import load_file
 from gateway.vocabulary.records import Workflow
 from gateway.workspace.paths import relative_parts
@@ -93,7 +94,7 @@ class Launcher:
         loaded = load_file(path)
         asked = Order(loaded, name=name, parameters=dict(order.parameters), launcher_url=order.url)
         warnings = self._workflows.check(asked)
-        self._staging.require_inputs(loaded, path.parent)
+        require_inputs(loaded, path.parent)
         workflow = self._workflows.create(asked)
         self._staging.stage(workflow, loaded, path.parent)
         self._staging.keep_specification(workflow, path)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import ConflictError
+from gateway.errors import ConflictError, UsageError
 from gateway.spec.load import LoadedSpec
 from gateway.vocabulary.records import Workflow
 
@@ -20,7 +20,7 @@ class Order:
     name
         Of the workflow, without run number.
     key
-        Idempotency key: the same key again returns the same workflow.
+        Idempotency key: the same order again returns the same workflow.
     parameters, options
         Over those of the specification.
     cluster
@@ -36,6 +36,14 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     cluster: str | None = None
     launcher_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not self.key.strip():
+            raise UsageError(
+                "the key is empty",
+                hint="a script may have used a variable that is not set; without a key every call "
+                "makes a new workflow",
+            )
 
 
 def require_same(workflow: Workflow, order: Order, *, started: bool = False) -> None:

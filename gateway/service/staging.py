@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.crash_points import CrashPoint, crash_point
-from gateway.errors import UsageError
 from gateway.service.views import found
-from gateway.spec.load import LoadedSpec, missing_inputs
+from gateway.spec.load import LoadedSpec
 from gateway.store.store import Store
 from gateway.vocabulary.records import Workflow
 from gateway.workspace.layout import Layout
@@ -24,16 +23,6 @@ class Staging:
         self._store = store
         self._layout = layout
         self._owner = owner
-
-    def require_inputs(self, loaded: LoadedSpec, base: Path) -> None:
-        """Refuse a specification whose declared inputs do not exist, before anything is made."""
-        missing = missing_inputs(loaded.specification, base)
-        if missing:
-            raise UsageError(
-                f"declared inputs do not exist below {base}: {', '.join(missing[:10])}"
-                + (f" and {len(missing) - 10} more" if len(missing) > 10 else ""),
-                hint="paths under `inputs` are relative to the specification file",
-            )
 
     @contextmanager
     def turn(self, workflow: Workflow, on_wait: Callable[[], object]) -> Iterator[Workflow]:

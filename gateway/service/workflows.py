@@ -25,6 +25,7 @@ from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.states import WorkflowStatus
 from gateway.workspace.layout import Layout
 
+ImageProblem = Callable[[str], str | None]
 Refusal = Callable[[str, Resources], str | None]
 _RACES = 20
 """How often two creators may meet on one run number before we give up."""
@@ -41,7 +42,9 @@ class Workflows:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         owner: str = DEFAULT_USER,
+        image_problem: ImageProblem = lambda _: None,
     ) -> None:
+        self._image_problem = image_problem
         self._store = store
         self._site = site
         self._refusal = refusal
@@ -91,6 +94,13 @@ class Workflows:
             refused = self._refusal(target, wanted)
             if refused:
                 problems.append(f"step {step.name!r}: cluster {target}: {refused}")
+        images = dict.fromkeys(step.image for step in spec.steps)
+        wrong = {image: self._image_problem(image) for image in images}
+        problems += [
+            f"step {step.name!r}: environment: {wrong[step.image]}"
+            for step in spec.steps
+            if wrong[step.image]
+        ]
         return tuple(problems)
 
     def create(self, order: Order, *, later: bool = False) -> Workflow:

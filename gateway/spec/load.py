@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -87,21 +87,6 @@ def restore(raw: Mapping[str, Any]) -> Specification:
         If it is wrong by the rules of this version.
     """
     return _specification(Document(raw), _NAMELESS)
-
-
-def missing_inputs(specification: Specification, base: Path) -> tuple[str, ...]:
-    """Return the input paths that do not exist below ``base`` as the kind they are listed as."""
-    inputs = specification.inputs
-    files = (path for path in inputs.files if not _is(Path.is_file, base / path))
-    directories = (path for path in inputs.directories if not _is(Path.is_dir, base / path))
-    return (*files, *directories)
-
-
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    try:
-        return kind(path)
-    except OSError:
-        return False
 
 
 def _load(document: Document, name: str) -> LoadedSpec:

@@ -304,6 +304,45 @@ def test_no_scheduler_on_the_path_waits_and_says_so(
     bench.ok("stop", "workflow", "--wait")
 
 
+@pytest.fixture
+def apptainer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that there is one."""
+    program = bench.root / "bin" / "apptainer"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 255\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+def test_without_apptainer_that_is_said_before_anything_is_made(bench: Bench) -> None:
+    """The gateway does not fall back to the host by itself."""
+    bench.write_site(containers="apptainer")
+    bench.write_spec(step("a", "true"))
+
+    said = bench.refused(ExitCode.USAGE, "run")
+
+    assert "neither apptainer nor singularity is on PATH" in said
+    assert "containers: host" in said
+    assert bench.ids() == []
+
+
+@pytest.mark.usefixtures("apptainer")
+@pytest.mark.parametrize(
+    "image",
+    ["shub://x", "library://a/b", "oras://ghcr.io/x:1", "docker://", "python:", "Foo/Bar:1",
+     "python@sha256:abc"],
+)  # fmt: skip
+def test_names_that_no_image_can_have_are_refused_at_once(bench: Bench, image: str) -> None:
+    bench.write_site(containers="apptainer")
+    bench.write_spec(step("a", "true"), {**step("b", "true"), "environment": image})
+
+    said = bench.refused(ExitCode.USAGE, "validate")
+
+    assert "step 'b': environment:" in said
+    assert bench.ids() == []
+
+
+@pytest.mark.usefixtures("apptainer")
 def test_an_image_file_that_does_not_exist(bench: Bench) -> None:
     bench.write_site(containers="apptainer")
     bench.write_spec({"name": "a", "environment": "/nosuch/image.sif", "commands": ["true"]})
@@ -314,6 +353,7 @@ def test_an_image_file_that_does_not_exist(bench: Bench) -> None:
     assert "/nosuch/image.sif" in result.err
 
 
+@pytest.mark.usefixtures("apptainer")
 def test_an_image_name_that_is_none(bench: Bench) -> None:
     bench.write_site(containers="apptainer")
     bench.write_spec({"name": "a", "environment": "not an image!", "commands": ["true"]})

@@ -200,3 +200,28 @@ def test_a_specification_from_a_pipe(bench: Bench) -> None:
 
     feed.join()
     assert bench.ok("ls", "-w", "workflow", "--json").json() == []
+
+
+def test_what_the_site_cannot_do_and_what_is_not_there_are_shown_together(bench: Bench) -> None:
+    bench.write_spec(
+        step("a", "echo ${nope}"),
+        step("b", "true", compute_backend="slurmcern"),
+        step("c", "true", gpus=1, slurm_partition="p", slurm_qos="q"),
+        inputs={"files": ["gone.txt", "code"], "directories": ["a.py"]},
+    )
+    (bench.here / "code").mkdir()
+    (bench.here / "a.py").touch()
+
+    said = bench.refused(ExitCode.USAGE, "validate")
+
+    for words in (
+        "nope",
+        "no cluster here serves compute_backend 'slurmcern'",
+        "graphics processors",
+        "partition cannot be honoured",
+        "qos cannot be honoured",
+        "gone.txt does not exist",
+        "code is no file: list it under inputs.directories",
+        "a.py is no directory: list it under inputs.files",
+    ):
+        assert words in said

@@ -339,6 +339,14 @@ def test_a_key_is_refused_for_another_order(
     bench.ok("submit", "--key", "k", "-p", "n=1")
 
 
+@pytest.mark.parametrize("key", ["", "  "])
+def test_an_empty_key_is_a_mistake_of_a_script(bench: Bench, key: str) -> None:
+    bench.write_spec(step("a", "true"))
+
+    assert "the key is empty" in bench.refused(ExitCode.USAGE, "submit", "--key", key)
+    assert bench.ids() == []
+
+
 def test_a_created_workflow_keeps_its_key_after_a_start_with_parameters(bench: Bench) -> None:
     bench.write_spec(step("a", "echo ${n} > n"), inputs={"parameters": {"n": 0}})
     created = bench.ok("create", "--key", "k").out

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +112,35 @@ def test_a_second_gateway_stands_by_and_takes_over(bench: Bench) -> None:
     assert "jobs go on" in err
     assert "Traceback" not in err
     assert runs(bench) == 2
+
+
+def test_a_second_gateway_started_by_mistake_takes_nothing_away(bench: Bench) -> None:
+    """It says that it stands by, leaves the socket to the first, and has it when that has ended."""
+    socket_file = bench.database.parent / "gateway.sock"
+    with ended(bench.start("serve")) as first:
+        until(lambda: answers(socket_file), "the first one")
+        with ended(bench.start("serve")) as second:
+            assert second.stderr is not None
+            assert "stands by: serve on" in "".join(second.stderr.readline() for _ in range(2))
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0
+        assert answers(socket_file)
+        with ended(bench.start("serve")) as third:
+            assert third.stderr is not None
+            assert "stands by" in "".join(third.stderr.readline() for _ in range(2))
+            first.kill()
+            until(lambda: answers(socket_file), "the third one to answer")
+
+
+def answers(socket_file: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(5)
+        try:
+            line.connect(str(socket_file))
+            line.sendall(b"GET /gateway/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            return b" 200 " in line.recv(100)
+        except OSError:
+            return False
 
 
 def test_run_beside_serve(bench: Bench) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.units import MIB, show_bytes, show_seconds
@@ -20,28 +21,26 @@ _AMOUNTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
 
 
 def refusal(wanted: Resources, maximum: Resources) -> str | None:
-    """Say why a request cannot be honoured, or ``None``."""
-    return _foreign(wanted) or _not_a_group(wanted) or _too_much(wanted, maximum)
+    """Say all reasons why a request cannot be honoured, or ``None``."""
+    reasons = chain(_foreign(wanted), _not_a_group(wanted), _too_much(wanted, maximum))
+    return "; ".join(reasons) or None
 
 
-def _foreign(wanted: Resources) -> str | None:
+def _foreign(wanted: Resources) -> Iterator[str]:
     for field in _OF_SLURM:
         value = getattr(wanted, field)
         if value:
-            return f"{field} {value!r} is a word of Slurm, which HTCondor does not understand"
-    return None
+            yield f"{field} {value!r} is a word of Slurm, which HTCondor does not understand"
 
 
-def _not_a_group(wanted: Resources) -> str | None:
+def _not_a_group(wanted: Resources) -> Iterator[str]:
     group = wanted.accounting_group
     if group is not None and not _GROUP.fullmatch(group):
-        return f"accounting_group {group!r} is not a name that HTCondor can have"
-    return None
+        yield f"accounting_group {group!r} is not a name that HTCondor can have"
 
 
-def _too_much(wanted: Resources, maximum: Resources) -> str | None:
+def _too_much(wanted: Resources, maximum: Resources) -> Iterator[str]:
     for field, (noun, show) in _AMOUNTS.items():
         value, most = getattr(wanted, field), getattr(maximum, field)
         if value is not None and most is not None and value > most:
-            return f"{show(value)} of {noun} asked for, and this pool gives at most {show(most)}"
-    return None
+            yield f"{show(value)} of {noun} asked for, and this pool gives at most {show(most)}"

@@ -1,8 +1,9 @@
-"""How many more tasks this host takes; pure but for one look at the host's size."""
+"""How many more tasks this host takes; pure but for looks at the host's size."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,3 +62,9 @@ def total_memory_mib(meminfo: str) -> int:
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) // 1024
     return 0
+
+
+def scratch_mib() -> int:
+    """Return the size of the filesystem on which jobs have their scratch directories."""
+    room = os.statvfs(tempfile.gettempdir())
+    return room.f_blocks * room.f_frsize // (1024 * 1024)

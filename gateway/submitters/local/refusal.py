@@ -1,8 +1,10 @@
-"""What a single host cannot give; pure."""
+"""What a single host cannot give."""
 
 from __future__ import annotations
 
-from gateway.submitters.local.capacity import Capacity, needed
+from collections.abc import Iterator
+
+from gateway.submitters.local.capacity import Capacity, needed, scratch_mib
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.units import MIB, show_bytes
 
@@ -17,16 +19,23 @@ _FOREIGN = {
 
 
 def refusal(resources: Resources, host: Capacity, node: str) -> str | None:
-    """Say why ``host``, called ``node``, can never run a task, or return ``None``."""
+    """Say all reasons why ``host``, called ``node``, can never run a task, or return ``None``."""
+    return "; ".join(_reasons(resources, host, node)) or None
+
+
+def _reasons(resources: Resources, host: Capacity, node: str) -> Iterator[str]:
     for name, words in _FOREIGN.items():
         if getattr(resources, name) is not None:
-            return f"the local cluster has no {words}: {name} cannot be honoured"
+            yield f"the local cluster has no {words}: {name} cannot be honoured"
     if resources.gpus:
-        return "the local cluster does not hand out graphics processors"
+        yield "the local cluster does not hand out graphics processors"
     task = needed(resources)
     if task.cpus > host.cpus:
-        return f"{task.cpus} cores were asked for, {node} gives {host.cpus} at most"
+        yield f"{task.cpus} cores were asked for, {node} gives {host.cpus} at most"
     if task.memory_mib > host.memory_mib:
         asked, most = (show_bytes(mib * MIB) for mib in (task.memory_mib, host.memory_mib))
-        return f"{asked} of memory were asked for, {node} gives {most} at most"
-    return None
+        yield f"{asked} of memory were asked for, {node} gives {most} at most"
+    disk_mib = scratch_mib()
+    if (resources.disk_mib or 0) > disk_mib:
+        asked, most = (show_bytes(mib * MIB) for mib in (resources.disk_mib or 0, disk_mib))
+        yield f"{asked} of scratch disk were asked for, {node} has {most} in all"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.units import MIB, show_bytes, show_seconds
@@ -24,32 +25,30 @@ _AMOUNTS: Mapping[str, Callable[[int], str]] = {
 
 
 def refusal(wanted: Resources, maximum: Resources) -> str | None:
-    """Say why a request cannot be honoured, or ``None``."""
-    return _foreign(wanted) or _not_a_name(wanted) or _too_much(wanted, maximum)
+    """Say all reasons why a request cannot be honoured, or ``None``."""
+    reasons = chain(_foreign(wanted), _not_a_name(wanted), _too_much(wanted, maximum))
+    return "; ".join(reasons) or None
 
 
-def _foreign(wanted: Resources) -> str | None:
+def _foreign(wanted: Resources) -> Iterator[str]:
     for field, meaning in _OF_HTCONDOR.items():
         value = getattr(wanted, field)
         if value:
-            return f"{field} {value!r} is {meaning}, which Slurm does not understand"
-    return None
+            yield f"{field} {value!r} is {meaning}, which Slurm does not understand"
 
 
-def _not_a_name(wanted: Resources) -> str | None:
+def _not_a_name(wanted: Resources) -> Iterator[str]:
     """Refuse what cannot be a Slurm name, before it is an argument of a command."""
     for field in ("partition", "account", "qos"):
         value = getattr(wanted, field)
         if value is not None and not _NAME.fullmatch(value):
-            return f"{field} {value!r} is not a name that Slurm can have"
+            yield f"{field} {value!r} is not a name that Slurm can have"
     if wanted.constraint is not None and not _CONSTRAINT.fullmatch(wanted.constraint):
-        return f"constraint {wanted.constraint!r} is not a Slurm feature expression"
-    return None
+        yield f"constraint {wanted.constraint!r} is not a Slurm feature expression"
 
 
-def _too_much(wanted: Resources, maximum: Resources) -> str | None:
+def _too_much(wanted: Resources, maximum: Resources) -> Iterator[str]:
     for field, show in _AMOUNTS.items():
         value, most = getattr(wanted, field), getattr(maximum, field)
         if value is not None and most is not None and value > most:
-            return f"asks for {show(value)}, and this cluster gives at most {show(most)}"
-    return None
+            yield f"asks for {show(value)}, and this cluster gives at most {show(most)}"

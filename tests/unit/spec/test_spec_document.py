@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ExitCode, SpecError
-from gateway.spec.load import LoadedSpec, load_data, load_file, missing_inputs, restore
+from gateway.spec.inputs import missing_inputs
+from gateway.spec.load import LoadedSpec, load_data, load_file, restore
 from gateway.vocabulary.resources import Resources
 
 GOOD = """\
@@ -330,13 +331,13 @@ def test_missing_inputs_are_those_of_the_wrong_kind_too(tmp_path: Path) -> None:
     (tmp_path / "here").touch()
     (tmp_path / "dir").mkdir()
     spec = load_data(data).specification
-    assert missing_inputs(spec, tmp_path) == ("dir", "gone", "away")
+    assert [each.path for each in missing_inputs(spec, tmp_path)] == ["dir", "gone", "away"]
 
 
 def test_input_that_no_filesystem_can_hold_is_missing(tmp_path: Path) -> None:
     data = {**data_with(), "inputs": {"files": ["x" * 5000], "directories": ["y" * 5000]}}
     spec = load_data(data).specification
-    assert missing_inputs(spec, tmp_path) == ("x" * 5000, "y" * 5000)
+    assert [each.path[0] for each in missing_inputs(spec, tmp_path)] == ["x", "y"]
 
 
 json_values = st.recursive(

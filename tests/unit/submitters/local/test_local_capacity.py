@@ -103,5 +103,12 @@ def test_what_the_host_cannot_give_is_refused_in_words(asked: Resources, words: 
 
 
 def test_the_whole_host_may_be_asked_for() -> None:
-    asked = Resources(cpus=8, memory_mib=16384, walltime_s=10**6, disk_mib=10**6, gpus=0)
+    asked = Resources(cpus=8, memory_mib=16384, walltime_s=10**6, disk_mib=1, gpus=0)
     assert refusal(asked, HOST, "n") is None
+
+
+def test_all_that_cannot_be_honoured_is_said_at_once() -> None:
+    asked = Resources(cpus=99, memory_mib=2**30, disk_mib=2**40, gpus=1, qos="q", partition="p")
+    said = refusal(asked, HOST, "n") or ""
+    for word in ("cores", "memory", "scratch disk", "graphics", "qos", "partition"):
+        assert word in said
