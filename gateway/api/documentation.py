@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gateway.api import answers
+
 _METHODS = ("get", "post", "put", "delete", "head", "patch")
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -41,8 +43,9 @@ def _described(api: FastAPI) -> dict[str, Any]:
     schema = get_openapi(
         title=api.title, version=api.version, description=api.description, routes=api.routes
     )
-    for operation in _operations(schema):
+    for path, operation in _operations(schema):
         operation["responses"].pop("422", None)
+        _describe_answers(path, operation)
     components = schema.setdefault("components", {})
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)
@@ -54,9 +57,22 @@ def _described(api: FastAPI) -> dict[str, Any]:
     return schema
 
 
-def _operations(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in schema["paths"].values():
-        yield from (path[method] for method in _METHODS if method in path)
+def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        yield from ((path, methods[method]) for method in _METHODS if method in methods)
+
+
+def _describe_answers(path: str, operation: dict[str, Any]) -> None:
+    """Add the shape of a good answer, the other codes, and whether a token is needed."""
+    name, responses = operation["operationId"], operation["responses"]
+    if name in answers.ANSWERS:
+        good = next(code for code in ("200", "201") if code in responses)
+        responses[good]["content"] = {"application/json": {"schema": answers.ANSWERS[name]}}
+    if name in answers.OPEN:
+        operation["security"] = []
+    message = {"application/json": {"schema": answers.MESSAGE}}
+    for code, words in answers.refusals(operation, path).items():
+        responses.setdefault(code, {"description": words, "content": message})
 
 
 def page(schema: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.driven import say_if_nobody_drives
 from gateway.cli.follow import follow_to_exit_code, say_end
 from gateway.cli.main import app_of
 from gateway.cli.options import (
@@ -35,6 +36,7 @@ def _print(workflow: Workflow, *, as_json: bool) -> None:
 
 def _follow_if(app: App, workflow: Workflow, *, follow: bool) -> int:
     if not follow:
+        say_if_nobody_drives(app)
         return int(ExitCode.OK)
     view, code = follow_to_exit_code(app, workflow, "start", timeout_s=None, quiet=False)
     if view is not None:
@@ -167,6 +169,8 @@ def stop_command(
         talk(f"{stopped.full_name} is being stopped")
     if wait:
         follow_to_exit_code(app, stopped, "stop", timeout_s=None, quiet=False)
+    else:
+        say_if_nobody_drives(app)
     return int(ExitCode.OK)
 
 

@@ -67,9 +67,9 @@ class Lines:
     def show(self, view: WorkflowView) -> None:
         """Print what has changed."""
         name = view.workflow.full_name
+        self._say("", f"{name}: {view.workflow.status.value}")
         for each in view.jobs:
             self._say(each.job.id, f"{name}: {each.job.step}: {describe(each)}")
-        self._say("", f"{name}: {view.workflow.status.value}")
 
     def _say(self, topic: str, text: str) -> None:
         if self._said.get(topic) != text:
@@ -104,6 +104,8 @@ def describe(view: JobView) -> str:
     if last is None:
         return "waits for its image"
     again = f", attempt {last.number}" if last.number > 1 else ""
+    if last.state is AttemptState.READY and last.number > 1:
+        again += f" ({last.reason})"
     if last.state in (AttemptState.READY, AttemptState.SUBMITTING):
         return f"waits for {last.waits_for}{again}"
     if job.state is JobState.RUNNING and last.state is AttemptState.RUNNING:
@@ -117,7 +119,7 @@ def jobs_table(view: WorkflowView, now: float) -> Table:
 
     workflow, progress = view.workflow, view.progress
     title = (
-        f"[bold]{workflow.full_name}[/] {workflow.status.value}  "
+        f"[bold]{_plain(workflow.full_name)}[/] {workflow.status.value}  "
         f"{progress.finished}/{progress.total} jobs"
     )
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)

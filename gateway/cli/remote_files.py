@@ -38,9 +38,11 @@ def _run(
     path: Path,
     order: Order,
     timeout: float | None,
+    follow: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
+    del follow
     there = there_of(context)
     workflow = started(there, order, path)
     words = ["wait", workflow.id]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.driven import say_if_nobody_drives
 from gateway.cli.follow import follow_to_exit_code, say_end
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option, pairs, parameter_options
@@ -150,6 +151,7 @@ def stage_inputs(
 @click.command("run")
 @creation_options
 @click.option("--timeout", type=float, help="Seconds to follow; the workflow goes on after that.")
+@click.option("--follow", is_flag=True, help="Accepted for the habit's sake; it always follows.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
 @click.pass_context
@@ -158,6 +160,7 @@ def run_command(
     path: Path,
     order: Order,
     timeout: float | None,
+    follow: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -168,6 +171,7 @@ def run_command(
     \b
     Example: gateway run reana.yaml --cluster slurm -p events=1000
     """
+    del follow
     app = app_of(context)
     workflow = _started(app, path, order)
     if not quiet:
@@ -217,8 +221,11 @@ def submit_command(
     \b
     Example: ID=$(gateway submit reana.yaml --key "$PANDAID")
     """
-    workflow = _started(app_of(context), path, order)
+    app = app_of(context)
+    workflow = _started(app, path, order)
     if as_json:
         print_json({"id": workflow.id, "name": workflow.full_name, "status": workflow.status.value})
     else:
         click.echo(workflow.id)
+    if workflow.status.is_active:
+        say_if_nobody_drives(app)

@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from gateway.cli.driven import say_if_nobody_drives
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option, the_workflow, workflow_argument
 from gateway.cli.output import chosen_columns, print_json, print_table, talk
+from gateway.composition.app import App
 from gateway.errors import UsageError
 from gateway.service.views import (
     JobView,
@@ -48,7 +50,8 @@ def status_command(
 
     Example: gateway status -w fit.3 --format STATUS
     """
-    view = app_of(context).views.show(the_workflow(asked, workflow))
+    app = app_of(context)
+    view = app.views.show(the_workflow(asked, workflow))
     if as_json:
         print_json(view_data(view))
         return
@@ -59,10 +62,10 @@ def status_command(
         return
     if verbose:
         _print_details(view)
-    _say_why(view)
+    _say_why(app, view)
 
 
-def _say_why(view: WorkflowView) -> None:
+def _say_why(app: App, view: WorkflowView) -> None:
     """Add the one sentence that a table cannot hold."""
     workflow = view.workflow
     if workflow.stop_requested_at and workflow.status.is_active:
@@ -72,6 +75,8 @@ def _say_why(view: WorkflowView) -> None:
     current = current_job(view.jobs)
     if workflow.status.is_active and current is not None:
         talk(job_sentence(current))
+    if workflow.status.is_active:
+        say_if_nobody_drives(app)
 
 
 def job_sentence(view: JobView) -> str:

@@ -31,6 +31,12 @@ _VALUES = {
 }
 
 
+_NOT_THERE = {
+    "description": "The names that are not there; nothing was deleted",
+    "content": {"application/json": {"schema": {"type": "array", "items": {"type": "string"}}}},
+}
+
+
 @router.get("/api/secrets", summary="List secrets")
 @router.get("/api/secrets/", include_in_schema=False, name="list_secrets_slash")
 def list_secrets(caller: SignedIn) -> list[dict[str, str]]:
@@ -68,6 +74,7 @@ def _new(name: str, given: Any) -> NewSecret:
 @router.delete(
     "/api/secrets/",
     summary="Delete secrets",
+    responses={404: _NOT_THERE},
     openapi_extra=documented(_NAMES, required=True),
     response_model=list[str],
 )

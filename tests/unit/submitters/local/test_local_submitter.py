@@ -110,6 +110,13 @@ class Bench:
             for pid, argv in table.commands()
             if any(directory in argv for directory in mine) and (stat := table.stat(pid))
         }
+        # What a job script left behind whose own process a test has killed.
+        sessions |= {
+            claim.pid
+            for sent in self.sent
+            for claim in control.read_claims(sent.control_dir).values()
+            if claim.pid
+        }
         for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*")]:
             stat = table.stat(pid)
             if stat and stat.alive and stat.session in sessions:
