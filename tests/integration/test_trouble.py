@@ -202,7 +202,7 @@ def test_killed_driver_is_taken_over_and_nothing_runs_twice(
     finally:
         runner.kill()
         runner.wait()
-    (workspace_of(place, "workflow") / "go").touch()
+    Path(place.data("status", "workflow")["workspace"], "go").touch()
     until(place, "workflow", is_over)
     assert (workspace_of(place, "workflow") / "count").read_text() == "0\n1\n2\n"
 
