@@ -90,7 +90,8 @@ class SiteImages:
         return FetchResult(result.image, result.note)
 
     def _result(self, job_id: str) -> Path:
-        return self._site.images / "results" / f"{job_id}.json"
+        # Not in the image store, which several users may share.
+        return self._site.shared_root / "fetches" / f"{job_id}.json"
 
     def step_launch(
         self,

@@ -132,6 +132,10 @@ class Advance:
         elif decision.failure is not None:
             self._set(transaction, workflow, WorkflowStatus.FAILED, decision.failure)
 
+    def _retries(self, request: JobRequest) -> int:
+        """Return how often an application error is tried again: the step says, or the site."""
+        return self._parts.site.retries if request.retries is None else request.retries
+
     def _job(self, workflow: Workflow, request: JobRequest, position: int) -> Job:
         cluster = self._cluster_of(workflow, request)
         return Job(
@@ -145,7 +149,7 @@ class Advance:
             image=request.image,
             cluster=cluster,
             resources=request.resources,
-            retries=request.retries,
+            retries=self._retries(request),
             cvmfs=request.cvmfs,
             state=JobState.CREATED,
             created_at=self._parts.clock(),

@@ -116,7 +116,8 @@ class ImageResolution:
         now = self._parts.clock()
         if job.state is JobState.FINISHED and result is not None and result.image is not None:
             for workflow_id in transaction.workflows.fix_image(job.id, result.image):
-                words = f"image {job.image}: {result.image.path} ({result.image.digest})"
+                note = f"; {result.message}" if result.message else ""
+                words = f"image {job.image}: {result.image.path} ({result.image.digest}){note}"
                 transaction.events.add(Event(now, EventKind.DECISION, words, workflow_id))
             return
         message = (result.message if result else "") or job.reason or "no result"

@@ -235,6 +235,12 @@ class Site(SiteModel):
         {}, description="REANA's `compute_backend` names, each with the cluster that serves it."
     )
 
+    retries: int = Field(
+        0,
+        ge=0,
+        description="How often a job whose command failed is tried again, unless its step says "
+        "`retries`.",
+    )
     launch_from_local_network: bool = Field(
         False,
         description="Whether `gateway launch` and `POST /api/launch` may fetch from this machine "

@@ -58,6 +58,6 @@ def _step(index: int, model: StepModel, needs_cvmfs: bool) -> Step:
         commands=model.commands,
         backend=model.compute_backend,
         resources=step_resources(dict(model), model.compute_backend),
-        retries=model.retries or 0,
+        retries=model.retries,
         cvmfs=needs_cvmfs,
     )

@@ -26,7 +26,7 @@ class Step:
     backend
         ``compute_backend`` as written; which cluster serves it is the site's affair.
     retries
-        How often an application error may be tried again.
+        How often an application error may be tried again; ``None`` leaves it to the site.
     cvmfs
         Whether the workflow asked for CVMFS repositories.
     """
@@ -37,7 +37,7 @@ class Step:
     commands: tuple[str, ...]
     backend: str | None = None
     resources: Resources = field(default_factory=Resources)
-    retries: int = 0
+    retries: int | None = None
     cvmfs: bool = False
 
 

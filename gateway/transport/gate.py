@@ -253,5 +253,5 @@ def _write_down(cluster: str, kind: CallKind, result: CommandResult) -> None:
     """Log the command line, never its input, which may hold a user's script."""
     words = shell_command([word.replace("\0", "") for word in result.argv])[:_LOGGED_WORDS]
     outcome = "ok" if result.ok else result.complaint
-    level = logging.DEBUG if result.ok else logging.WARNING
+    level = logging.INFO if result.ok else logging.WARNING
     logger.log(level, "%s %s %.2fs: %s: %s", cluster, kind, result.seconds, words, outcome)

@@ -36,7 +36,7 @@ class JobRequest:
     backend: str | None = None
     resources: Resources = field(default_factory=Resources)
     cvmfs: bool = False
-    retries: int = 0
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def test_workload_gives_its_known_result(
     assert all(len(job["attempts"]) == 1 for job in jobs)
 
 
+@pytest.mark.parametrize("how", DRIVERS)
 @pytest.mark.parametrize(
     ("name", "cluster"),
     [
@@ -74,9 +75,9 @@ def test_workload_gives_its_known_result(
     ],
 )
 def test_compute_backend_of_a_step_chooses_the_cluster(
-    place: Place, name: str, cluster: str
+    place: Place, name: str, cluster: str, how: str
 ) -> None:
-    workflow = drive(place, "run", EXAMPLES / "hello4" / name, "local")
+    workflow = drive(place, how, EXAMPLES / "hello4" / name, "local")
     check_hello(workspace_of(place, workflow))
     jobs = place.data("status", workflow)["jobs"]
     assert isinstance(jobs, list)

@@ -158,7 +158,10 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def build_machine(
-    tmp_path: Path, url: str | None = None, cluster: Mapping[str, Any] | None = None
+    tmp_path: Path,
+    url: str | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Iterator[Machine]:
     """Build a machine whose one cluster is fake."""
     settings = {"type": "slurm", **(cluster or {})}
@@ -169,6 +172,7 @@ def build_machine(
             "database": url,
             "clusters": {"main": settings},
             "containers": {"build_cluster": "main"},
+            **more,
         }
     )
     clock = FakeClock()

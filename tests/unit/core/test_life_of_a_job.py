@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -417,3 +418,19 @@ def test_unwritable_control_directory_waits_and_says_so(machine: Machine, tmp_pa
     blocker.unlink()
     machine.tick(10)
     assert machine.attempts(workflow)[0].state is AttemptState.PENDING
+
+
+@pytest.mark.parametrize(("asked", "attempts"), [({}, 2), ({"retries": 0}, 1), ({"retries": 2}, 3)])
+def test_a_failed_command_is_tried_again_as_the_step_or_the_site_says(
+    tmp_path: Path, asked: dict[str, Any], attempts: int
+) -> None:
+    for machine in build_machine(tmp_path, retries=1):
+        workflow = machine.submit("exit 3", **asked)
+        for _ in range(12):
+            machine.tick(20)
+            for key in machine.cluster.keys:
+                if machine.cluster.copy(key).state is SchedulerState.PENDING:
+                    machine.cluster.start(key)
+                    machine.cluster.end(key, exit_code=3)
+        assert machine.status(workflow) is WorkflowStatus.FAILED
+        assert len(machine.attempts(workflow)) == attempts

@@ -80,7 +80,7 @@ def test_everything_arrives(tmp_path: Path) -> None:
     assert (spec.cvmfs, spec.tests) == (("atlas.cern.ch",), ("tests/a.feature",))
     assert spec.retention_days == {"**/*.log": 3}
     first, second = spec.steps
-    assert (first.index, first.name, first.cvmfs, first.retries) == (0, "1", True, 0)
+    assert (first.index, first.name, first.cvmfs, first.retries) == (0, "1", True, None)
     assert first.commands == ("echo $events", "echo $day")
     assert (first.backend, first.resources) == (None, Resources())
     assert (second.index, second.name, second.backend, second.retries) == (1, "fit", "slurmcern", 2)
