@@ -212,8 +212,12 @@ class Probe:
     def _look(self) -> None:
         """Read the files that the job script writes, and those of the scheduler."""
         assert self._active is not None
-        claim = control.read_claims(self._directory).get(0)
-        record = control.read_exit_records(self._directory).get(0)
+        try:
+            claim = control.read_claims(self._directory).get(0)
+            record = control.read_exit_records(self._directory).get(0)
+        except OSError:
+            # The filesystem does not answer now; the probe looks again.
+            return
         now = self._clock()
         if claim and self._claim is None:
             self._claim = claim, now
