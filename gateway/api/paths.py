@@ -26,12 +26,20 @@ register_url_convertor("anything", _AnyText())
 
 
 def without_last_slash(api: Asgi) -> Asgi:
-    """Wrap an application for which a slash at the end of a path means nothing."""
+    """Wrap an application for which a slash at the end of a path means nothing.
+
+    But for names of files: those are left as they were sent.
+    """
 
     async def stripped(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"] != "/":
+        if scope["type"] == "http" and scope["path"].endswith("/") and not _is_left(scope["path"]):
             raw = scope.get("raw_path") or scope["path"].encode()
             scope = {**scope, "path": scope["path"].rstrip("/"), "raw_path": raw.rstrip(b"/")}
         await api(scope, receive, send)
 
     return stripped
+
+
+def _is_left(path: str) -> bool:
+    parts = path.split("/", 5)
+    return path == "/" or (len(parts) == 6 and parts[4] == "workspace")
