@@ -34,7 +34,6 @@ _COMMIT = re.compile(r"Failed to commit job submission into the queue\.?\s*ERROR
 _TROUBLE = re.compile(
     r"SECMAN|AUTHENTICATE|DCSchedd|Failed to|Can't (find|connect)|timed? ?out", re.I
 )
-_NO_ANSWER = re.compile(r"SECMAN:\d+|Failed to (connect|fetch ads)|timed? ?out", re.IGNORECASE)
 _DESCRIPTION = re.compile(r"^\s*ERROR:", re.MULTILINE)
 _GONE = re.compile(r"Couldn't find/\w+ all jobs|There are no jobs in the queue|Job \S+ not found")
 
@@ -75,11 +74,6 @@ def _without_parse_errors(text: str) -> str:
     """Leave out what may quote the user's own words."""
     text = re.sub(r"Parse error in expression:.*", "", text, flags=re.DOTALL)
     return text.replace("Failed to parse command file", "")
-
-
-def is_silence(result: CommandResult) -> bool:
-    """Whether a tool says that a daemon did not answer it."""
-    return bool(_NO_SCHEDD.search(result.stderr) or _NO_ANSWER.search(result.stderr))
 
 
 def act_outcome(result: CommandResult) -> ActOutcome:

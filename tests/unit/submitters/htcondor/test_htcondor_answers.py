@@ -12,7 +12,7 @@ from gateway.submitters.base import (
     Unclear,
     Unreachable,
 )
-from gateway.submitters.htcondor.answers import act_outcome, is_silence, submit_outcome
+from gateway.submitters.htcondor.answers import act_outcome, submit_outcome
 from gateway.submitters.htcondor.parse import Accepted, parse_terse
 from gateway.transport.base import CommandResult, Failure
 
@@ -177,9 +177,3 @@ def test_noise_is_no_acknowledgement(status: int, out: str, err: str) -> None:
 @pytest.mark.parametrize("status", [-9, 124, 137])
 def test_what_a_killed_tool_said_is_not_its_last_word(status: int) -> None:
     assert isinstance(submit_outcome(said(status, err="\nERROR: odd\n"), 1, "s"), Unclear)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_schedd_that_is_not_there_is_silence(version: str) -> None:
-    assert is_silence(recorded(version, "condor_submit-schedd-down"))
-    assert not is_silence(recorded(version, "condor_submit-bad-universe"))
