@@ -68,7 +68,7 @@ def _silence(settings: ClusterBase) -> Callable[[CommandResult], bool]:
         from gateway.submitters.slurm.answers import is_silence
 
         return is_silence
-    # HTCondor's tools find out before they send anything that a daemon is away, and cost it nothing.
+    # HTCondor's tools learn that a daemon is away before they send anything: that costs it nothing.
     return lambda _: False
 
 
