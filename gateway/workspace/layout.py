@@ -64,17 +64,9 @@ class Layout:
         """Remove a workspace and return the bytes given back; one that is gone gives 0."""
         return remove_tree(self.workspaces, _checked(workflow_id))
 
-    def control_dir(self, workflow_id: str, submission_key: str) -> Path:
-        """Return the directory of one submission's control files."""
-        return self.control / _checked(workflow_id) / _checked(submission_key)
-
     def staging_turn(self, workflow_id: str) -> Path:
         """Return the file whose lock calls hold while they stage and start a workflow."""
         return self.control / f".staging-{_checked(workflow_id)}"
-
-    def remove_control(self, workflow_id: str) -> int:
-        """Remove all control files of a workflow and return the bytes given back."""
-        return remove_tree(self.control, _checked(workflow_id))
 
 
 def _make_private(path: Path) -> None:

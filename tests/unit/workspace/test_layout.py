@@ -21,9 +21,8 @@ def layout(tmp_path: Path) -> Layout:
 def test_workspaces_and_control_files_lie_side_by_side(layout: Layout, tmp_path: Path) -> None:
     workspace = layout.create(WORKFLOW)
     assert workspace == tmp_path / "shared" / "workspaces" / WORKFLOW
-    control = layout.control_dir(WORKFLOW, "gw0123456789abcdef")
-    assert control == tmp_path / "shared" / "control" / WORKFLOW / "gw0123456789abcdef"
-    assert workspace not in control.parents
+    assert layout.control == tmp_path / "shared" / "control"
+    assert layout.staging_turn(WORKFLOW).parent == layout.control
 
 
 def test_nobody_else_can_look_in_whatever_the_umask(layout: Layout) -> None:
@@ -47,7 +46,6 @@ def test_removal_gives_back_bytes_and_can_be_repeated(layout: Layout) -> None:
     assert layout.remove(WORKFLOW) >= 10_000
     assert not layout.exists(WORKFLOW)
     assert layout.remove(WORKFLOW) == 0
-    assert layout.remove_control(WORKFLOW) == 0
 
 
 def test_the_root_may_be_a_link_to_another_filesystem(layout: Layout, tmp_path: Path) -> None:
@@ -63,7 +61,7 @@ def test_the_root_may_be_a_link_to_another_filesystem(layout: Layout, tmp_path: 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a\0", "a\n", "x" * 200])
 def test_names_that_are_no_id_are_refused(layout: Layout, name: str) -> None:
     layout.prepare()
-    for act in (layout.create, layout.remove, layout.workspace, layout.remove_control):
+    for act in (layout.create, layout.remove, layout.workspace, layout.staging_turn):
         with pytest.raises(UsageError):
             act(name)
     assert layout.workspaces.is_dir()
