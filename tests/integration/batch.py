@@ -29,7 +29,7 @@ from tests.integration.faults.plan import Fault, Liar
 
 Case = TypeVar("Case")
 AT_ONCE = 5
-LONGEST_S = 120.0
+LONGEST_S = 180.0
 DRIVERS = {"serve": ("serve",), "wait": ("wait", "workflow", "--quiet")}
 ENDS = (0, KILLED, -signal.SIGTERM, ExitCode.FAILED, ExitCode.STOPPED, ExitCode.DETACHED)
 LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED")

@@ -428,7 +428,9 @@ def test_a_job_that_left_the_queue_is_seen_in_accounting(
     assert said.max_rss_mib is not None
     assert said.cpu_s is not None
     assert seen(slurm, active)[1].exit_code == 4
-    unclaimed = replace(submission, control_dir=tmp_path / "nowhere")
+    empty = tmp_path / "empty"
+    (empty / "claims").mkdir(parents=True)
+    unclaimed = replace(submission, control_dir=empty)
     found = slurm.find(unclaimed, since)
     assert isinstance(found, Found)
     assert found.native_id == active.native_id

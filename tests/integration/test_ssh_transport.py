@@ -1,6 +1,7 @@
 """The ssh transport against OpenSSH, on the test bed: another login node is this host again."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,18 +24,18 @@ pytestmark = [
 ]
 
 HOST = "127.0.0.1"
-CUT_THE_LINE = """
-import os, signal
+FIND_THE_DAEMON = """
+import os, signal, time
 pid = os.getpid()
 while pid > 1:
     fields = dict(l.split(":\\t", 1) for l in open(f"/proc/{pid}/status") if ":\\t" in l)
     if fields["Name"].startswith("sshd") and int(fields["Uid"].split()[0]) == os.getuid():
-        print("cut", flush=True)
-        os.kill(pid, signal.SIGKILL)
+        print(pid, flush=True)
         break
     pid = int(fields["PPid"])
-import time; time.sleep(5)
 """
+"""Prints the process that serves this connection alone."""
+CUT_THE_LINE = f"{FIND_THE_DAEMON}os.kill(pid, signal.SIGKILL)\ntime.sleep(5)\n"
 
 
 @pytest.fixture
@@ -126,17 +127,9 @@ def test_a_line_cut_in_the_middle_is_no_answer_and_the_next_command_works(
 
 
 def test_a_line_cut_between_commands_goes_unnoticed(far: SshTransport) -> None:
-    parents = far.run(["sh", "-c", "cat /proc/$PPID/status /proc/$$/status"])
-    assert parents.ok
-    mine = subprocess.run(
-        ["pgrep", "-u", str(os.getuid()), "-f", "sshd.*@notty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    assert mine
-    for pid in mine:
-        os.kill(int(pid), 9)
+    daemon = far.run([sys.executable, "-c", FIND_THE_DAEMON])
+    assert daemon.ok
+    os.kill(int(daemon.stdout), signal.SIGKILL)
     assert far.run(["echo", "again"]).stdout == "again\n"
 
 

@@ -137,7 +137,7 @@ def slurm() -> list[Case]:
         named("purged-accounting-silent", purged, said("sacct", NO_DATABASE, last=EVER)),
         named("purged-no-accounting", purged, said("sacct", NO_ACCOUNTING, last=EVER)),
         named("vanishes", purged, Fault("", "sacct", last=EVER, stdout=""), life="dies", sent=3),
-        named("controller-down", said("sbatch|squeue|scancel|scontrol", NO_CONTROLLER, last=4)),
+        named("controller-down", said("sbatch|squeue|scancel|scontrol", NO_CONTROLLER, last=3)),
         *removal("scancel", f"scancel: error: Kill job error on job id 1: {TIMED_OUT}"),
     ]
 
