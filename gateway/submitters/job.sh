@@ -19,7 +19,8 @@ umask 077
 export LC_ALL=C
 export PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 control=$1 index=$2 native=$3 restart=$4
-node=${GATEWAY_NODE:-$(uname -n)}
+node=${GATEWAY_NODE:-}
+[ -n "$node" ] || IFS= read -r node </proc/sys/kernel/hostname || node=$(uname -n)
 name=$index.$restart
 out=$control/logs/$name.out err=$control/logs/$name.err
 
@@ -29,7 +30,9 @@ walltime_s=${GATEWAY_WALLTIME_S:-}
 retry_s=${GATEWAY_RETRY_S:-3}
 unset GATEWAY_WALLTIME_S GATEWAY_RETRY_S GATEWAY_NODE
 
-# Sets now: seconds since the epoch. Every process that is not started counts when jobs are short.
+# Every process that is not started counts when jobs are short: the shell's own words come first here.
+
+# Sets now: seconds since the epoch.
 set_now() { now=${EPOCHREALTIME:-$(date +%s.%N)}; }
 
 # Sleeps for so many times the first pause.
@@ -41,8 +44,10 @@ json_text() { tr '\000-\037\177' ' ' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
 # Another host or container of a local cluster must be able to tell this process from another one of
 # its number.
 if [ "$native" = local ]; then
-    started_ticks=$(sed 's/^.*) //' "/proc/$$/stat" | cut -d' ' -f20)
-    boot=$(cat /proc/sys/kernel/random/boot_id)
+    IFS= read -r stat <"/proc/$$/stat"
+    read -ra stat <<<"${stat##*) }"
+    started_ticks=${stat[19]}
+    read -r boot </proc/sys/kernel/random/boot_id
     space=$(readlink /proc/self/ns/pid)
     native="$node:$$:$started_ticks:$boot/${space//[!0-9]/}"
 fi
@@ -94,21 +99,23 @@ done
 ln "$mine" "$claim" 2>/dev/null
 held=
 [ -e "$claim" ] && IFS= read -r held <"$claim"
-rm -f "$mine"
+scratch=
+trap 'rm -rf "$mine" ${scratch:+"$scratch"}' EXIT
 [ "$held" = "$words" ] || { [ -e "$claim" ] && exit $EX_DUPLICATE; exit $EX_NO_CLAIM; }
 
-# The job's own memory counters, where the scheduler gives the job a control group of its own.
-memory_group() {
-    local line group
+# Sets group: the job's own memory counters, where the scheduler gives it a control group of its own.
+group=
+set_group() {
+    local line own
     while IFS= read -r line; do
-        group=${line#*:*:}
-        case $group in *slurm* | *job_* | *condor*) ;; *) continue ;; esac
+        own=${line#*:*:}
+        case $own in *slurm* | *job_* | *condor*) ;; *) continue ;; esac
         case $line in
             0::*) for base in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-                [ -r "$base$group/memory.events" ] && { echo "$base$group"; return; }
+                [ -r "$base$own/memory.events" ] && group=$base$own && return
             done ;;
-            *:memory:*) [ -r "/sys/fs/cgroup/memory$group/memory.oom_control" ] &&
-                { echo "/sys/fs/cgroup/memory$group"; return; } ;;
+            *:memory:*) [ -r "/sys/fs/cgroup/memory$own/memory.oom_control" ] &&
+                group=/sys/fs/cgroup/memory$own && return ;;
         esac
     done </proc/self/cgroup
 }
@@ -120,7 +127,7 @@ peak_mib() {
     cat "$group/memory.peak" "$group/memory.max_usage_in_bytes" 2>/dev/null |
         awk '{ n = int($1 / 1048576) } END { print (n == "" ? "null" : n) }'
 }
-group=$(memory_group)
+set_group
 
 # Sets cpu_s: processor seconds of all children that were waited for, without starting a process.
 cpu_s=null
@@ -162,7 +169,6 @@ if ended_before_start; then
 fi
 
 scratch_root=${_CONDOR_SCRATCH_DIR:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}
-trap 'rm -rf "$scratch"' EXIT
 if ! { scratch=$(mktemp -d "$scratch_root/gateway-XXXXXXXX") && mkdir "$scratch/home" "$scratch/tmp"; }; then
     write_record 126 "no scratch directory below $scratch_root on $node"
     exit 126
@@ -173,7 +179,10 @@ if ! : >"$out" || ! : >"$err"; then
 fi
 
 GATEWAY_SCRATCH=$scratch
-GATEWAY_CONTAINER=$(command -v apptainer || command -v singularity || echo apptainer)
+GATEWAY_CONTAINER=apptainer
+for program in singularity apptainer; do
+    hash "$program" 2>/dev/null && GATEWAY_CONTAINER=${BASH_CMDS[$program]}
+done
 case $GATEWAY_CONTAINER in */singularity) container_prefix=SINGULARITY ;; *) container_prefix=APPTAINER ;; esac
 export GATEWAY_SCRATCH GATEWAY_CONTAINER container_prefix
 
