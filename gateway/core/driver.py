@@ -18,6 +18,8 @@ from gateway.store.store import LeaseLostError
 from gateway.vocabulary.records import Lease
 
 QUICK_S = 0.02
+QUICK_SHARE = 2
+QUICK_LONGEST_S = 0.2
 YOUNG_S = 0.05
 STEADY_S = 1.0
 IDLE_S = 1.0
@@ -142,7 +144,8 @@ class Driver:
         now = time.monotonic()
         if done.changes:
             self._quiet_since = now
-            return QUICK_S
+            # What comes in meanwhile is done in one pass: more of it when passes take long.
+            return min(max(QUICK_S, took_s * QUICK_SHARE), QUICK_LONGEST_S)
         with self._parts.store.read() as transaction:
             idle = transaction.workflows.count_active() == 0
         if idle:
