@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from gateway.cli.main import run as run_gateway
-from tests.integration.place import GATEWAY, Place, make_place
+from tests.integration.place import GATEWAY, Place, called, make_place
 
 IMAGE = "docker.io/library/busybox:latest"
 WAIT = "while [ ! -e go ]; do sleep 0.2; done"
@@ -209,24 +204,6 @@ def working(
         for run in gateway.runs:
             _remove(run)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def called(place: Place, *words: str) -> str:
-    """Run a command of the gateway in this process, which is quicker; return its output."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
-    with (
-        warnings.catch_warnings(),
-        mock.patch.dict(os.environ, place.environ),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        # Python closes what a command leaves open when its process ends, which it does not here.
-        warnings.simplefilter("ignore", ResourceWarning)
-        code = run_gateway(list(words))
-        gc.collect()
-    said, trouble = (each.detach().getvalue().decode() for each in (out, err))
-    assert code == 0, f"{words}: {trouble}"
-    return str(said)
 
 
 def as_root(*argv: str) -> None:
