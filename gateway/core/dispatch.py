@@ -16,6 +16,7 @@ from gateway.core.each import for_each
 from gateway.core.launches import launches_of, say_secrets
 from gateway.core.ledger import Ledger, Standing
 from gateway.core.parts import Cluster, Parts
+from gateway.core.pauses import Pauses, length_s
 from gateway.core.submissions import detours, entry, label_of, submission_of
 from gateway.crash_points import CrashPoint, crash_point
 from gateway.store.store import Transaction
@@ -39,9 +40,6 @@ from gateway.vocabulary.records import (
 )
 from gateway.vocabulary.states import AttemptState, SubmissionState
 
-FIRST_BLOCK_S = 2.0
-LONGEST_BLOCK_S = 120.0
-
 
 class Dispatch:
     """Sends ready attempts."""
@@ -50,6 +48,7 @@ class Dispatch:
         self._parts = parts
         self._lease = lease
         self._ledger = Ledger()
+        self._pauses = Pauses()
 
     def send_ready(self) -> int:
         """Send what may be sent now; return how many submissions were made."""
@@ -64,7 +63,10 @@ class Dispatch:
             standing = (
                 self._ledger.standing(transaction, cluster.name, now) if ready else Standing()
             )
-        if not ready or _is_blocked(known, now):
+        if not ready:
+            return 0
+        if self._pauses.holds(known, there, now):
+            self._say_waiting(ready, f"cluster {cluster.name}: {known.blocked_reason}")
             return 0
         sent = 0
         left = {attempt.key for attempt in ready}
@@ -74,12 +76,12 @@ class Dispatch:
             sent += 1
             if able and not self.send(self._prepare(cluster, able, standing)):
                 return sent
-        self._say_waiting(cluster, [attempt for attempt in ready if attempt.key in left])
+        waiting = [attempt for attempt in ready if attempt.key in left]
+        self._say_waiting(waiting, f"room on cluster {cluster.name}")
         return sent
 
-    def _say_waiting(self, cluster: Cluster, attempts: Sequence[Attempt]) -> None:
-        """Let users see that attempts wait for room, once."""
-        words = f"room on cluster {cluster.name}"
+    def _say_waiting(self, attempts: Sequence[Attempt], words: str) -> None:
+        """Let users see what attempts wait for, once."""
         news = [attempt for attempt in attempts if attempt.waits_for != words]
         if not news:
             return
@@ -321,7 +323,6 @@ class Dispatch:
         now = self._parts.clock()
         with self._parts.store.drive(self._lease) as transaction:
             known = transaction.clusters.get(record.cluster)
-            pause = min(LONGEST_BLOCK_S, FIRST_BLOCK_S * 2**known.blocked_times)
             waits = f"cluster {record.cluster}: {outcome.reason}"
             transaction.submissions.set(
                 record.key, state=SubmissionState.WITHDRAWN.value, reason=outcome.reason
@@ -334,6 +335,8 @@ class Dispatch:
                 "waits_for": waits,
             }
             transaction.jobs.set_attempts((attempt.key, ready) for attempt in attempts)
+            there = transaction.jobs.in_scheduler(record.cluster)
+            self._pauses.refused(record.cluster, there, now)
             if known.blocked_reason != outcome.reason:
                 said = f"not taken: {waits}"
                 transaction.events.add(
@@ -341,7 +344,7 @@ class Dispatch:
                 )
             transaction.clusters.set(
                 record.cluster,
-                blocked_until=now + pause,
+                blocked_until=now + length_s(known.blocked_times),
                 blocked_reason=outcome.reason,
                 blocked_times=min(known.blocked_times + 1, 10),
                 # A refusal that names no number is answered with half as many.
@@ -363,8 +366,3 @@ class Dispatch:
             transaction.events.add(
                 *[entry(attempt, EventKind.CALL, said, now) for attempt in attempts]
             )
-
-
-def _is_blocked(known: ClusterState, now: float) -> bool:
-    """Whether to wait; a time further off than any pause means that a clock was set back."""
-    return known.blocked_until is not None and now < known.blocked_until <= now + LONGEST_BLOCK_S

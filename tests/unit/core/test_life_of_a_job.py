@@ -129,6 +129,45 @@ def test_full_scheduler_is_backpressure_not_failure(machine: Machine) -> None:
     assert machine.attempts(workflow)[0].state is AttemptState.PENDING
 
 
+def test_who_comes_while_the_scheduler_is_full_is_told_why_it_waits(machine: Machine) -> None:
+    machine.cluster.faults.append(Fault.FULL)
+    machine.submit("run")
+    machine.tick()
+    late = machine.submit("run", name="late")
+    machine.tick(1)
+    assert machine.attempts(late)[0].waits_for == "cluster main: job limit reached"
+    assert machine.cluster.calls["submit"] == 1
+
+
+def test_an_end_makes_room_in_a_full_scheduler(machine: Machine) -> None:
+    first = machine.sent(machine.submit("run"))
+    machine.cluster.start(first)
+    waits = machine.submit("run", name="waits")
+    machine.cluster.faults.extend([Fault.FULL] * 6)
+    for _ in range(80):
+        machine.tick(1)
+    # Pauses of 2, 4, 8, 16 and 32 s: the next one lasts 64 s.
+    assert machine.cluster.calls["submit"] == 7
+    machine.cluster.end(first)
+    machine.tick(1)
+    machine.tick(1)
+    assert machine.attempts(waits)[0].state is AttemptState.PENDING
+    assert machine.cluster.calls["submit"] == 8
+
+
+def test_an_end_that_makes_no_room_is_one_more_call(machine: Machine) -> None:
+    first = machine.sent(machine.submit("run"))
+    machine.cluster.start(first)
+    machine.submit("run", name="waits")
+    machine.cluster.faults.extend([Fault.FULL] * 8)
+    for _ in range(80):
+        machine.tick(1)
+    machine.cluster.end(first)
+    for _ in range(60):
+        machine.tick(1)
+    assert machine.cluster.calls["submit"] == 8
+
+
 def test_refused_submission_fails_the_job_with_the_schedulers_words(machine: Machine) -> None:
     machine.cluster.faults.append(Fault.REFUSAL)
     workflow = machine.submit("run")
