@@ -16,6 +16,7 @@ class Failure(StrEnum):
     """Or it can never be started as it is: not executable, too many words, a NUL in one."""
     DISCONNECTED = "connection failed"
     TOO_LONG = "answer longer than the cap"
+    CUT_OFF = "ended for what it said"
     NOT_ATTEMPTED = "not asked"
     """The command was certainly not run this time; ``stderr`` says why."""
 
@@ -62,9 +63,16 @@ class Transport(Protocol):
     """A place where commands run."""
 
     def run(
-        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0, enough: str = ""
     ) -> CommandResult:
-        """Run one command; never raises for what the command does."""
+        """Run one command; never raises for what the command does.
+
+        Parameters
+        ----------
+        enough
+            A command that says this on its standard error is ended at once (``CUT_OFF``), where the
+            transport can make sure of its end.
+        """
 
     def close(self) -> None:
         """Give back connections."""
@@ -84,6 +92,12 @@ class Gate(Protocol):
     """The one way to a scheduler: counts, times and limits every call."""
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         """Run one scheduler command and account for it."""

@@ -171,14 +171,20 @@ class ClusterGate:
         self._lock = Lock()
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         """Run one scheduler command, or say at once that it was not run and why."""
         at = self._clock()
         refusal = self._admit(kind, at)
         if refusal:
             return CommandResult(tuple(argv), None, "", refusal, 0.0, Failure.NOT_ATTEMPTED)
-        result = self._transport.run(argv, stdin=stdin, timeout_s=timeout_s)
+        result = self._transport.run(argv, stdin=stdin, timeout_s=timeout_s, enough=enough)
         self._learn(result)
         complaint = "" if result.ok else result.complaint
         self._log(CallRecord(self._cluster, kind, at, result.seconds, result.ok, complaint))

@@ -57,7 +57,7 @@ class HereTransport:
         self._cwd = cwd
 
     def run(
-        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0, enough: str = ""
     ) -> CommandResult:
         """Run one command; see ``Transport``."""
         begun = time.monotonic()
@@ -67,7 +67,7 @@ class HereTransport:
         except (OSError, ValueError) as error:
             seconds = time.monotonic() - begun
             return CommandResult(tuple(argv), None, "", str(error), seconds, _not_started(error))
-        exchange = _Exchange(process, self._stdout_cap)
+        exchange = _Exchange(process, self._stdout_cap, enough.encode())
         try:
             failure = exchange.until(begun + timeout_s)
         finally:
@@ -132,6 +132,7 @@ class _Exchange:
 
     process: subprocess.Popen[bytes]
     stdout_cap: int
+    enough: bytes = b""
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
@@ -144,6 +145,8 @@ class _Exchange:
                 if left <= 0:
                     return Failure.TIMEOUT
                 self._move(selector, min(left, _POLL_S))
+                if self.enough and self.enough in self.stderr and self.process.poll() is None:
+                    return Failure.CUT_OFF
                 if len(self.stdout) > self.stdout_cap:
                     return Failure.TOO_LONG
             return self._wait(deadline)

@@ -53,7 +53,13 @@ class OpenGate:
         self.lose_submit = False
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         self.calls.append(kind)
         result = self.transport.run(argv, stdin=stdin, timeout_s=timeout_s)

@@ -48,9 +48,15 @@ class OpenGate:
         self.queue_is_empty = False
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
-        result = self.transport.run(argv, stdin=stdin, timeout_s=timeout_s)
+        result = self.transport.run(argv, stdin=stdin, timeout_s=timeout_s, enough=enough)
         self.calls.append(result)
         if "squeue" in argv and self.queue_is_empty:
             return replace(result, exit_status=0, stdout="")

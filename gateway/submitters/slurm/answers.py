@@ -99,6 +99,15 @@ _NEVER = (
     "Invalid node name specified",
 )
 
+TRIES_AGAIN = "retrying"
+"""What sbatch says when it will ask again by itself: after one second, then two, for two minutes.
+
+(``MAX_RETRIES`` and the loop around ``slurm_submit_batch_job`` in src/sbatch/sbatch.c.)
+"""
+_FIRST_WAIT_S = 1.0
+_BUSY = re.compile(
+    r"Slurm temporarily unable to accept job|Slurm job queue full|Job creation temporarily disabled"
+)
 _SUBMIT_LIMIT = re.compile(r"^(?:QOS|Assoc)\w*Submit\w*$")
 _POLICY_LIMIT = re.compile(r"^(?:QOS|Assoc|Max|Min|Grp)\w+$")
 _JOB_LINE = re.compile(r"(\d{1,18})(?:;(\S+))?")
@@ -122,6 +131,9 @@ def read_submit(result: CommandResult, tasks: int, largest: int) -> SubmitOutcom
         return Backpressure(missing_words(result))
     if result.failure is Failure.NOT_ATTEMPTED:
         return Backpressure(result.complaint)
+    busy = _refused_once(result)
+    if busy:
+        return Backpressure(f"{busy} (its table of jobs may be full: MaxJobCount)")
     if result.failure is not None or result.was_ended:
         return Unclear(result.complaint)
     # Without its line end a number may be the beginning of another job's.
@@ -132,6 +144,17 @@ def read_submit(result: CommandResult, tasks: int, largest: int) -> SubmitOutcom
     if result.ok and len(ids) == 1 and int(ids[0][1]):
         return Submitted(ids[0][1], ids[0][2] or "", " ".join(result.stderr.split()))
     return Unclear(f"sbatch gave no usable job id: {result.complaint}")
+
+
+def _refused_once(result: CommandResult) -> str:
+    """Return the refusal if sbatch was gone before it could ask a second time, else ``""``.
+
+    It asks, says that it was refused, and waits for a second: one that was ended within a second
+    of its start has asked once.
+    """
+    in_time = result.failure is Failure.CUT_OFF and result.seconds < _FIRST_WAIT_S
+    said = None if result.stdout.strip() else _BUSY.search(result.stderr)
+    return said[0] if in_time and said and not _has(result.stderr, _ON_THE_WAY) else ""
 
 
 def _read_refusal(result: CommandResult, tasks: int, largest: int) -> SubmitOutcome:

@@ -163,12 +163,17 @@ class SlurmSubmitter:
 
     def _send(self, submission: Submission, exclude: Sequence[str]) -> SubmitOutcome:
         argv = commands.submit_argv(submission, self._site, exclude)
-        result = self._call(CallKind.SUBMIT, argv, commands.batch_script(submission))
+        result = self._call(
+            CallKind.SUBMIT, argv, commands.batch_script(submission), answers.TRIES_AGAIN
+        )
         known = self._limits or Limits(self._site.max_tasks_per_submission)
         return answers.read_submit(result, len(submission.tasks), known.tasks_per_submission)
 
-    def _call(self, kind: CallKind, argv: tuple[str, ...], stdin: str = "") -> CommandResult:
-        return self._gate.call(kind, argv, stdin=stdin, timeout_s=float(self._site.command_timeout))
+    def _call(
+        self, kind: CallKind, argv: tuple[str, ...], stdin: str = "", enough: str = ""
+    ) -> CommandResult:
+        seconds = float(self._site.command_timeout)
+        return self._gate.call(kind, argv, stdin=stdin, timeout_s=seconds, enough=enough)
 
     def _claimed(
         self, submission: Submission, where: str, since: float

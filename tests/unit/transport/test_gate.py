@@ -38,7 +38,7 @@ class FakeTransport:
     closed: bool = False
 
     def run(
-        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0, enough: str = ""
     ) -> CommandResult:
         self.calls.append(tuple(argv))
         status = None if self.failure else self.status

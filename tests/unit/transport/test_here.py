@@ -129,6 +129,15 @@ def test_a_timeout_keeps_what_was_said_before(here: HereTransport) -> None:
     assert (result.failure, result.stdout) == (Failure.TIMEOUT, "half\n")
 
 
+def test_a_command_that_says_enough_is_gone_at_once(here: HereTransport, tmp_path: Path) -> None:
+    later = tmp_path / "later"
+    script = f"echo 'try again' >&2; sleep 60; touch {later}"
+    result = here.run(["sh", "-c", script], enough="try again")
+    assert (result.failure, result.stderr) == (Failure.CUT_OFF, "try again\n")
+    assert result.seconds < 10
+    assert not later.exists()
+
+
 def test_a_command_that_ignores_sigterm_is_ended(here: HereTransport) -> None:
     result = here.run(["sh", "-c", "trap '' TERM HUP INT; sleep 60"], timeout_s=0.2)
     assert result.failure is Failure.TIMEOUT

@@ -58,7 +58,13 @@ class ScriptedGate:
     calls: list[tuple[CallKind, tuple[str, ...]]] = field(default_factory=list)
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         self.calls.append((kind, tuple(argv)))
         plain = {"condor_config_val": said(out=FACTS), "condor_history": said(out="[\n]\n")}
@@ -359,7 +365,13 @@ def test_whether_the_history_works_is_asked_once(
 def test_absence_of_one_schedd_does_not_count_for_all(gate: ScriptedGate, sent: Submission) -> None:
     class HalfDown(ScriptedGate):
         def call(
-            self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+            self,
+            kind: CallKind,
+            argv: Sequence[str],
+            *,
+            stdin: str = "",
+            timeout_s: float = 60.0,
+            enough: str = "",
         ) -> CommandResult:
             if "down" in argv:
                 return silence()
@@ -455,7 +467,13 @@ def test_who_does_not_answer_may_know(
 def test_a_submission_that_arrives_while_we_look_is_found(sent: Submission) -> None:
     class Late(ScriptedGate):
         def call(
-            self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+            self,
+            kind: CallKind,
+            argv: Sequence[str],
+            *,
+            stdin: str = "",
+            timeout_s: float = 60.0,
+            enough: str = "",
         ) -> CommandResult:
             if argv[0] == "condor_history":
                 (sent.control_dir / "events.log").write_text(SUBMITTED)

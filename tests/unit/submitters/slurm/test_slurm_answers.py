@@ -253,3 +253,38 @@ def test_a_silent_controller_is_not_a_silent_accounting() -> None:
     assert answers.is_silence(result("", said, 1))
     assert not answers.is_silence(result("", said, 1, argv=("env", "A=b", "sacct")))
     assert not answers.is_silence(result("", "error: Invalid partition name specified", 1))
+
+
+FULL = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
+
+
+def cut_off(stderr: str, seconds: float, stdout: str = "") -> SubmitOutcome:
+    answer = CommandResult(("sbatch",), None, stdout, stderr, seconds, Failure.CUT_OFF)
+    return answers.read_submit(answer, 3, 1000)
+
+
+def test_an_sbatch_that_was_ended_before_its_second_try_was_refused() -> None:
+    outcome = cut_off(FULL, 0.2)
+    assert isinstance(outcome, Backpressure)
+    assert "Slurm temporarily unable to accept job (" in outcome.reason
+    assert "MaxJobCount" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("stderr", "seconds", "stdout"),
+    [
+        (FULL, 1.0, ""),
+        (FULL, 0.2, "17\n"),
+        ("sbatch: error: something else, retrying\n", 0.2, ""),
+        ("sbatch: error: Unable to contact slurm controller (connect failure)\n" + FULL, 0.2, ""),
+    ],
+)
+def test_an_sbatch_that_may_have_asked_twice_is_unclear(
+    stderr: str, seconds: float, stdout: str
+) -> None:
+    assert isinstance(cut_off(stderr, seconds, stdout), Unclear)
+
+
+def test_an_sbatch_that_ran_out_of_time_while_it_tried_again_is_unclear() -> None:
+    late = CommandResult(("sbatch",), None, "", FULL, 0.2, Failure.TIMEOUT)
+    assert isinstance(answers.read_submit(late, 3, 1000), Unclear)

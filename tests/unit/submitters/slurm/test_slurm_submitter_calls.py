@@ -51,7 +51,13 @@ class ScriptedGate:
         self.scripts: list[str] = []
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         self.calls.append((kind, tuple(argv)))
         self.scripts.append(stdin)
