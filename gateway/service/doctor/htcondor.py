@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gateway.service.doctor.check import Check, fail, ok, warn
+from gateway.service.doctor.limits import jobs_at_once
 from gateway.service.doctor.tools import Endpoint, absent, first_line
 from gateway.site.model import HTCondorCluster
 
 COMMANDS = ("condor_submit", "condor_q", "condor_history", "condor_rm")
+LIMITS = {"MAX_JOBS_PER_OWNER": "yours", "MAX_JOBS_SUBMITTED": "all users"}
+ANY_NUMBER = 2**31 - 1
+"""What HTCondor gives where there is no limit."""
 _LOAD = "load the scheduler's module, or set `ssh` to an access point that has it"
 
 
 def htcondor(name: str, settings: HTCondorCluster, endpoint: Endpoint) -> Iterator[Check]:
-    """Examine one pool; about six calls, all through its gate."""
+    """Examine one pool; about eight calls, all through its gate."""
     missing = absent(endpoint.run, COMMANDS)
     if missing:
         found = missing if isinstance(missing, str) else f"not on PATH: {', '.join(missing)}"
@@ -31,6 +35,19 @@ def htcondor(name: str, settings: HTCondorCluster, endpoint: Endpoint) -> Iterat
     yield _machines(name, settings, endpoint)
     most = endpoint.cluster.submitter.limits().tasks_per_submission
     yield ok(f"cluster {name}: limits", f"{most} tasks in one submission")
+    yield from _jobs_at_once(name, settings, endpoint)
+
+
+def _jobs_at_once(name: str, settings: HTCondorCluster, endpoint: Endpoint) -> Iterator[Check]:
+    """Judge the schedd's own limits; one that does not tell them will say so when it is full."""
+    for word, whose in LIMITS.items():
+        answer = endpoint.run((*on_schedd("condor_config_val", settings), "-schedd", word))
+        value = answer.stdout.strip()
+        title = f"cluster {name}: {word}"
+        if not answer.ok:
+            yield ok(title, f"cannot be read ({answer.complaint}); who meets it waits, in words")
+        elif value.isdecimal() and int(value) < ANY_NUMBER:
+            yield jobs_at_once(title, int(value), whose, settings)
 
 
 def on_schedd(tool: str, settings: HTCondorCluster) -> tuple[str, ...]:

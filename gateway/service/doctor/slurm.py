@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.service.doctor.check import Check, fail, ok, warn
+from gateway.service.doctor.check import Check, Level, fail, ok, warn
+from gateway.service.doctor.limits import seconds_of, walltime
+from gateway.service.doctor.slurm_limits import slurm_limits
 from gateway.service.doctor.tools import Endpoint, Run, absent, first_line
 from gateway.site.model import SlurmCluster
 from gateway.vocabulary.units import show_seconds
@@ -19,7 +20,7 @@ _OFF = ("accounting storage is disabled", "supported accounting_storage")
 
 
 def slurm(name: str, settings: SlurmCluster, endpoint: Endpoint) -> Iterator[Check]:
-    """Examine one cluster; about six calls, all through its gate."""
+    """Examine one cluster; about ten calls, all through its gate."""
     missing = absent(endpoint.run, COMMANDS)
     if missing:
         found = missing if isinstance(missing, str) else f"not on PATH: {', '.join(missing)}"
@@ -34,6 +35,7 @@ def slurm(name: str, settings: SlurmCluster, endpoint: Endpoint) -> Iterator[Che
     yield partitions(name, settings, parse_partitions(answer.stdout))
     yield _accounting(name, settings, endpoint.run)
     yield _limits(name, settings, endpoint)
+    yield from slurm_limits(name, settings, endpoint.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,9 @@ def parse_partitions(stdout: str) -> list[Partition]:
             continue
         name, state, limit, nodes = fields
         found.append(
-            Partition(name.rstrip("*"), name.endswith("*"), state == "up", _seconds(limit), nodes)
+            Partition(name.rstrip("*"), name.endswith("*"), state == "up", seconds_of(limit), nodes)
         )
     return found
-
-
-def _seconds(text: str) -> int | None:
-    """Read ``1-00:00:00``, ``1:00:00`` and ``1:00`` (a minute); ``None`` for ``infinite``."""
-    match = re.fullmatch(r"(?:(\d{1,6})-)?(?:(\d{1,6}):)?(\d{1,2}):(\d{2})", text.strip())
-    if match is None:
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def partitions(name: str, settings: SlurmCluster, known: list[Partition]) -> Check:
@@ -86,14 +79,8 @@ def partitions(name: str, settings: SlurmCluster, known: list[Partition]) -> Che
     mine = chosen[0]
     if not mine.up:
         return warn(title, f"{mine.name} is down; there is: {names}", "choose another, or wait")
-    longest = mine.longest_s
-    for word, request in (("defaults", settings.defaults), ("maximum", settings.maximum)):
-        if longest and request.walltime and request.walltime > longest:
-            asked = show_seconds(request.walltime)
-            fix = f"lower `{word}.walltime` of cluster {name}: longer jobs are refused, or wait"
-            level = fail if word == "defaults" else warn
-            return level(title, f"{mine}, and `{word}` asks for {asked}", fix)
-    return ok(title, names)
+    judged = walltime(title, str(mine), mine.longest_s, settings, name)
+    return ok(title, names) if judged.level is Level.OK else judged
 
 
 def _accounting(name: str, settings: SlurmCluster, run: Run) -> Check:
