@@ -64,6 +64,18 @@ def test_a_probe_job_comes_back_from_a_node(place: Place, cluster: str) -> None:
 
 
 @pytest.mark.parametrize("cluster", BATCH)
+def test_a_node_runs_an_image_though_the_store_is_empty(home: Path, cluster: str) -> None:
+    place = make_place(home, containers={"image_store": str(home / "no images")})
+    found = findings(place)
+    (node,) = [name for name in found if name.startswith("containers") and name.endswith(cluster)]
+    for name in ("containers here", node):
+        assert found[name]["level"] == "ok"
+        assert "an image made for this runs" in found[name]["found"]
+    root = Path(place.data("config", "show")["site"]["shared_root"])
+    assert list(root.glob(".doctor*")) == []
+
+
+@pytest.mark.parametrize("cluster", BATCH)
 def test_versions_limits_and_accounting_are_found(place: Place, cluster: str) -> None:
     found = findings(place, "--quick")
     assert any(digit in found[f"cluster {cluster}"]["found"] for digit in "0123456789")

@@ -15,6 +15,7 @@ from gateway.service.doctor.probe import probe_all
 from gateway.service.doctor.slurm import slurm
 from gateway.service.doctor.state import state
 from gateway.service.doctor.tools import Endpoint, Tools
+from gateway.service.doctor.trial_image import TrialImage, trial_image
 from gateway.site.load import LoadedSite
 from gateway.site.model import HTCondorCluster, SlurmCluster
 
@@ -44,19 +45,24 @@ class Doctor:
         yield from state(self._site, self._tools)
         root = list(shared_root(self._site.shared_root, self._tools.run))
         yield from root
-        yield from self._containers()
-        yield from credentials(self._site, self._tools.run, self._tools.clock())
+        with trial_image(self._site, self._tools.run) as image:
+            yield from self._containers(image)
+            yield from credentials(self._site, self._tools.run, self._tools.clock())
+            yield from self._clusters(image, None if quick else timeout_s)
+
+    def _clusters(self, image: TrialImage, timeout_s: float | None) -> Iterator[Check]:
+        """Examine all clusters; without a time no probe jobs are sent."""
         asked: list[Endpoint] = []
         sound: list[Endpoint] = []
         try:
             for name in self._site.clusters:
                 yield from self._cluster(name, asked, sound)
-            if not quick:
-                yield from probe_all(self._site, sound, timeout_s, self._tools.clock)
+            if timeout_s is not None:
+                yield from probe_all(self._site, image, sound, timeout_s, self._tools.clock)
         finally:
             self._count_calls(asked)
 
-    def _containers(self) -> Iterator[Check]:
+    def _containers(self, image: TrialImage) -> Iterator[Check]:
         if self._site.containers.runtime == "host":
             yield warn(
                 "containers",
@@ -64,8 +70,8 @@ class Doctor:
                 "install Apptainer and remove `containers: host` from the site file",
             )
             return
-        answer = self._tools.run(look_argv(self._site))
-        yield from judge_node(parse_look(answer.stdout), "here", self._site)
+        answer = self._tools.run(look_argv(self._site, image))
+        yield from judge_node(parse_look(answer.stdout), "here", self._site, image)
 
     def _cluster(self, name: str, asked: list[Endpoint], sound: list[Endpoint]) -> Iterator[Check]:
         """Examine one cluster; it is added to ``sound`` if a probe makes sense."""

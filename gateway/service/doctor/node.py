@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gateway.service.doctor.check import Check, fail, ok, warn
+from gateway.service.doctor.trial_image import TrialImage
 from gateway.site.model import Site
 from gateway.vocabulary.launch import Launch
 
@@ -20,7 +21,12 @@ _NAMESPACES = (
     "Apptainer"
 )
 _FACTS = ("host", "container", "version", "namespaces", "image")
-# $1 is an image or empty, the rest are directories. Answers are lines of NAME=VALUE.
+_BY_HAND = (
+    "to check it, run a workflow and then `gateway doctor` again, or in a job "
+    "`apptainer exec IMAGE.sif true`"
+)
+# $1 is an image or empty, $2 says that it has no programs, the rest are directories.
+# Answers are lines of NAME=VALUE.
 _LOOK = r"""
 say() { printf '%s=%s\n' "$1" "$2"; }
 words() { tr '\n' ' ' | tail -c 300; }
@@ -29,7 +35,7 @@ container=$(command -v apptainer || command -v singularity || :)
 say container "$container"
 [ -z "$container" ] || say version "$("$container" --version 2>&1 | head -n 1)"
 said=$(unshare --user true 2>&1) && say namespaces yes || say namespaces "$(echo "$said" | words)"
-image=$1; shift
+image=$1; bare=$2; shift 2
 for root; do
     if ls "$root/" >/dev/null 2>&1; then say "readable $root" yes; else say "readable $root" no; fi
 done
@@ -37,32 +43,27 @@ done
 if [ ! -r "$image" ]; then say image "not visible"; exit 0; fi
 place=$(mktemp -d "${TMPDIR:-/tmp}/gateway-doctor-XXXXXX") || { say image "no scratch"; exit 0; }
 mkdir "$place/home" "$place/tmp"
+set --
+[ -z "$bare" ] || for each in /bin /lib /lib64 /usr; do
+    [ ! -d "$each" ] || set -- "$@" --bind "$each"
+done
 said=$("$container" -s exec --cleanenv --no-eval --contain --home "$place/home:/gateway/home" \
-    --bind "$place/tmp:/tmp" --pwd / "$image" /bin/sh -c 'exit 0' 2>&1 </dev/null) &&
+    --bind "$place/tmp:/tmp" "$@" --pwd / "$image" /bin/sh -c 'exit 0' 2>&1 </dev/null) &&
     say image yes || say image "failed: $(echo "$said" | words)"
 rm -rf "$place"
 """
 
 
-def look_argv(site: Site) -> tuple[str, ...]:
+def look_argv(site: Site, image: TrialImage) -> tuple[str, ...]:
     """Return the command that looks at a host; it changes nothing there."""
-    image = smallest_image(site.images) if site.containers.runtime != "host" else None
     roots = site.containers.unpacked if site.containers.runtime != "host" else ()
-    return ("/bin/sh", "-c", _LOOK, "doctor", str(image or ""), *map(str, roots))
+    tried = (str(image.path or ""), "bare" if image.is_bare else "")
+    return ("/bin/sh", "-c", _LOOK, "doctor", *tried, *map(str, roots))
 
 
-def look_launch(site: Site, directory: Path) -> Launch:
+def look_launch(site: Site, image: TrialImage, directory: Path) -> Launch:
     """Return the same as the command of a job."""
-    return Launch(("env",), look_argv(site), {}, str(directory))
-
-
-def smallest_image(images: Path) -> Path | None:
-    """Return the image of the store that starts with the least to read."""
-    try:
-        found = [(path.stat().st_size, path) for path in images.glob("*.sif")]
-    except OSError:
-        return None
-    return min(found)[1] if found else None
+    return Launch(("env",), look_argv(site, image), {}, str(directory))
 
 
 def parse_look(stdout: str) -> dict[str, str]:
@@ -75,7 +76,9 @@ def parse_look(stdout: str) -> dict[str, str]:
     return facts
 
 
-def judge_node(facts: Mapping[str, str], where: str, site: Site) -> Iterator[Check]:
+def judge_node(
+    facts: Mapping[str, str], where: str, site: Site, tried: TrialImage
+) -> Iterator[Check]:
     """Say what jobs on a host can have.
 
     Parameters
@@ -89,25 +92,26 @@ def judge_node(facts: Mapping[str, str], where: str, site: Site) -> Iterator[Che
     if not facts.get("container"):
         yield fail(name, "neither apptainer nor singularity is on PATH", _INSTALL)
         return
-    yield _runs(facts, name)
+    yield _runs(facts, name, tried)
     yield from _unpacked(facts, where, site)
 
 
-def _runs(facts: Mapping[str, str], name: str) -> Check:
+def _runs(facts: Mapping[str, str], name: str, tried: TrialImage) -> Check:
     version = facts.get("version", "") or "version unknown"
     image, namespaces = facts.get("image", ""), facts.get("namespaces", "")
     if image == "yes":
-        return ok(name, f"{version}; an image of the store runs")
+        return ok(name, f"{version}; {tried} runs")
     if image == "not visible":
-        fix = "put `image_store` on the shared filesystem"
-        return fail(name, f"{version}; the image store is not visible", fix)
+        fix = "put `shared_root` and `image_store` on the shared filesystem"
+        return fail(name, f"{version}; {tried} is not visible: {tried.path}", fix)
     if image:
         fix = _NAMESPACES if namespaces != "yes" else "read the words of the runtime"
-        return fail(name, f"{version}; running an image {image}", fix)
+        return fail(name, f"{version}; running {tried} {image}", fix)
+    untried = f"no image was tried, for none could be made ({tried.trouble or 'no answer'})"
     if namespaces != "yes":
-        found = f"{version}; user namespaces do not work: {namespaces or 'no answer'}"
-        return warn(name, found, f"{_NAMESPACES}; no image is in the store yet to try")
-    return ok(name, f"{version}; user namespaces work; no image is in the store yet to try")
+        found = f"{version}; user namespaces do not work: {namespaces or 'no answer'}; {untried}"
+        return warn(name, found, f"{_NAMESPACES}; {_BY_HAND}")
+    return warn(name, f"{version}; user namespaces work; {untried}", _BY_HAND)
 
 
 def _unpacked(facts: Mapping[str, str], where: str, site: Site) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from gateway.core.probe import Fate, Probe, ProbeReport
 from gateway.service.doctor.check import Check, Level, fail, ok, warn
 from gateway.service.doctor.node import judge_node, look_launch, parse_look
 from gateway.service.doctor.tools import Endpoint
+from gateway.service.doctor.trial_image import TrialImage
 from gateway.site.model import Site
 from gateway.vocabulary.units import show_seconds
 
@@ -37,7 +38,11 @@ _LEVELS = {
 
 
 def probe_all(
-    site: Site, endpoints: Sequence[Endpoint], timeout_s: float, clock: Callable[[], float]
+    site: Site,
+    image: TrialImage,
+    endpoints: Sequence[Endpoint],
+    timeout_s: float,
+    clock: Callable[[], float],
 ) -> Iterator[Check]:
     """Send one job to each cluster and judge what comes back.
 
@@ -47,7 +52,7 @@ def probe_all(
 
     def send(endpoint: Endpoint) -> ProbeReport:
         directory = site.control / f"gw{secrets.token_hex(8)}"
-        launch = look_launch(site, directory)
+        launch = look_launch(site, image, directory)
         probe = Probe(
             endpoint.cluster,
             directory,
@@ -64,16 +69,16 @@ def probe_all(
     with ThreadPoolExecutor(max_workers=len(endpoints)) as pool:
         try:
             for endpoint, report in zip(endpoints, pool.map(send, endpoints), strict=True):
-                yield from judge_probe(endpoint.cluster.name, report, site)
+                yield from judge_probe(endpoint.cluster.name, report, site, image)
         finally:
             enough.set()
 
 
-def judge_probe(name: str, report: ProbeReport, site: Site) -> Iterator[Check]:
+def judge_probe(name: str, report: ProbeReport, site: Site, image: TrialImage) -> Iterator[Check]:
     """Say what the way of one probe shows."""
     title = f"cluster {name}: probe job"
     if report.fate is Fate.CAME_BACK:
-        yield from _came_back(name, report, site)
+        yield from _came_back(name, report, site, image)
     else:
         job = f"job {report.native_id}: " if report.native_id else ""
         words = f"{report.fate.value}: {job}{report.words}"
@@ -82,7 +87,7 @@ def judge_probe(name: str, report: ProbeReport, site: Site) -> Iterator[Check]:
         yield warn(f"{title}, remains", report.left, "remove it by hand")
 
 
-def _came_back(name: str, report: ProbeReport, site: Site) -> Iterator[Check]:
+def _came_back(name: str, report: ProbeReport, site: Site, image: TrialImage) -> Iterator[Check]:
     claim, record = report.claim, report.record
     assert record is not None
     node = claim.node if claim else record.node
@@ -93,7 +98,7 @@ def _came_back(name: str, report: ProbeReport, site: Site) -> Iterator[Check]:
     )
     yield _visibility(name, report)
     yield _clock(name, report)
-    yield from judge_node(parse_look(report.output), f"on {node} of {name}", site)
+    yield from judge_node(parse_look(report.output), f"on {node} of {name}", site, image)
 
 
 def skew(report: ProbeReport) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from gateway.service.doctor.node import judge_node, look_argv, parse_look
 from gateway.service.doctor.slurm import Partition, parse_partitions, slurm
 from gateway.service.doctor.starting_site import starting_site, write_site
 from gateway.service.doctor.tools import Endpoint, absent
+from gateway.service.doctor.trial_image import TrialImage, trial_image
 from gateway.site.load import load_site
 from gateway.site.model import HTCondorCluster, Site, SlurmCluster
 from gateway.testing.clock import FakeClock
@@ -276,6 +277,9 @@ def test_tickets(
 
 # --- nodes
 
+STORED = TrialImage(Path("/images/small.sif"))
+NONE = TrialImage(None, trouble="mksquashfs is not here")
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -287,14 +291,14 @@ def site(tmp_path: Path) -> Site:
     [
         ({}, Level.FAIL, "neither"),
         ({"container": "/bin/apptainer", "image": "yes"}, Level.OK, "runs"),
-        ({"container": "/bin/apptainer", "namespaces": "yes"}, Level.OK, "namespaces work"),
+        ({"container": "/bin/apptainer", "namespaces": "yes"}, Level.WARN, "namespaces work"),
         ({"container": "/bin/apptainer", "namespaces": "not permitted"}, Level.WARN, "permitted"),
         ({"container": "/x", "image": "failed: no fuse", "namespaces": "yes"}, Level.FAIL, "fuse"),
         ({"container": "/x", "image": "not visible"}, Level.FAIL, "not visible"),
     ],
 )
 def test_what_a_node_offers(site: Site, facts: dict[str, str], level: Level, words: str) -> None:
-    check = advised(judge_node(facts, "here", site))[0]
+    check = advised(judge_node(facts, "here", site, STORED))[0]
     assert check.level is level
     assert words in check.found
 
@@ -308,11 +312,11 @@ def test_unpacked_images(tmp_path: Path, named: bool, readable: str, level: Leve
     containers = {"unpacked": [root]} if named else {}
     site = Site.model_validate({"shared_root": str(tmp_path), "containers": containers})
     facts = {"container": "/x", "image": "yes", f"readable {root}": readable}
-    assert advised(judge_node(facts, "here", site))[1].level is level
+    assert advised(judge_node(facts, "here", site, STORED))[1].level is level
 
 
 def test_the_look_runs_and_changes_nothing(site: Site, tmp_path: Path) -> None:
-    done = subprocess.run(look_argv(site), capture_output=True, text=True, check=True)
+    done = subprocess.run(look_argv(site, NONE), capture_output=True, text=True, check=True)
     facts = parse_look("a prolog says=hello\n" + done.stdout)
     assert facts["host"] == os.uname().nodename
     assert facts["readable /cvmfs/unpacked.cern.ch"] in ("yes", "no")
@@ -332,13 +336,15 @@ def test_an_image_is_run_with_the_runtime_of_the_node(
     site.images.mkdir()
     (site.images / "large.sif").write_text("much")
     (site.images / "small.sif").write_text("")
-    assert str(site.images / "small.sif") in look_argv(site)
+    with trial_image(site, Shell({})) as image:
+        argv = look_argv(site, image)
+    assert str(site.images / "small.sif") in argv
 
-    done = subprocess.run(look_argv(site), capture_output=True, text=True, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert parse_look(done.stdout)["image"] == "yes"
 
     runtime.write_text("#!/bin/sh\necho FATAL: no fuse >&2; exit 255\n")
-    done = subprocess.run(look_argv(site), capture_output=True, text=True, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "no fuse" in parse_look(done.stdout)["image"]
 
 

@@ -13,6 +13,7 @@ from gateway.core.parts import Call, Cluster
 from gateway.core.probe import Fate, Probe, ProbeReport, small
 from gateway.service.doctor.check import Check, Level
 from gateway.service.doctor.probe import judge_probe, skew
+from gateway.service.doctor.trial_image import TrialImage
 from gateway.site.model import Site, SlurmCluster
 from gateway.submitters.base import ActiveSubmission, ActOutcome, Unreachable
 from gateway.testing.clock import FakeClock
@@ -22,6 +23,7 @@ from gateway.vocabulary.evidence import Claim, ExitRecord, SchedulerState
 from gateway.vocabulary.launch import Launch
 from gateway.vocabulary.resources import Resources
 
+IMAGE = TrialImage(None)
 SITE = Site.model_validate({"containers": "host", "clusters": {"main": {"type": "slurm"}}})
 
 
@@ -228,7 +230,7 @@ def levels(found: Iterable[Check]) -> dict[str, Level]:
     ],
 )
 def test_what_the_way_back_shows(report: ProbeReport, clock: Level, filesystem: Level) -> None:
-    found = levels(judge_probe("main", report, SITE))
+    found = levels(judge_probe("main", report, SITE, IMAGE))
     assert found == {"probe job": Level.OK, "clock": clock, "shared filesystem": filesystem}
 
 
@@ -244,7 +246,7 @@ def test_what_the_way_back_shows(report: ProbeReport, clock: Level, filesystem: 
 )
 def test_a_probe_that_is_not_back_says_why_and_what_to_do(fate: Fate, level: Level) -> None:
     report = ProbeReport(fate, "waits in the queue (queue says PENDING: Priority)", "7")
-    (check,) = judge_probe("main", report, SITE)
+    (check,) = judge_probe("main", report, SITE, IMAGE)
     assert check.level is level
     assert "Priority" in check.found
     assert check.fix
