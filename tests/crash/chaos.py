@@ -17,10 +17,20 @@ AT = [point.name for point in CrashPoint if point.place not in NOT_HERE]
 
 @dataclass
 class Round:
-    """One round: a few short workflows, several drivers, some violence, then peace."""
+    """One round: a few short workflows, several drivers, some violence, then peace.
+
+    Parameters
+    ----------
+    pace
+        Longest time between two deeds, in seconds: jobs are to run meanwhile.
+    patience
+        How long nothing may move, in seconds, before the round is given up.
+    """
 
     seed: int
     bench: Bench
+    pace: float = 0.2
+    patience: float = LONGEST_S
     kills: int = 0
     pauses: int = 0
     drivers: list[int] = field(default_factory=list)
@@ -34,6 +44,13 @@ class Round:
 
     def run(self) -> list[str]:
         """Live through it; return what went wrong."""
+        try:
+            return self.live()
+        except Exception as broken:  # Whatever it is, it belongs to this seed.
+            return [f"it broke off: {broken!r}"]
+
+    def live(self) -> list[str]:
+        """Live through it, and leave nothing behind."""
         try:
             self.submit()
             for _ in range(self.random.randint(5, 10)):
@@ -70,7 +87,7 @@ class Round:
         """Start a driver, or kill, pause or wake one, or stop a workflow."""
         deeds = [self.start_driver] * 5 + [self.kill_driver, self.pause_driver, self.wake_driver]
         self.random.choice([*deeds, self.stop_workflow] if self.random.random() < 0.3 else deeds)()
-        time.sleep(self.random.random() * 0.2)
+        time.sleep(self.random.random() * self.pace)
 
     def start_driver(self) -> None:
         """Start one driver, two at most, which may be doomed."""
@@ -146,13 +163,13 @@ class Round:
         self.asleep.clear()
         for pid in list(self.drivers):
             self.end(pid, signal.SIGTERM)
-        seen, deadline = 0, time.monotonic() + LONGEST_S
+        seen, deadline = 0, time.monotonic() + self.patience
         # A busy machine may be slow; what does not move at all is stuck.
         while not self.bench.over() and time.monotonic() < deadline:
-            self.bench.wait(self.bench.start("tick", "--for", "0.2"))
+            self.bench.wait(self.bench.start("tick", "--for", f"{self.pace}"))
             moves = len(self.bench.moves())
             if moves != seen:
-                seen, deadline = moves, time.monotonic() + LONGEST_S
+                seen, deadline = moves, time.monotonic() + self.patience
 
     def wrong(self) -> list[str]:
         """Check the promises."""

@@ -25,7 +25,8 @@ def emptied(url: str, schema: str) -> str:
         connection.execute(text(f"CREATE SCHEMA {schema}"))
     engine.dispose()
     # A host that is a directory would come back quoted, which the driver does not undo.
-    private = make_url(url).update_query_dict({"options": f"-csearch_path={schema}"})
+    words = {"options": f"-csearch_path={schema}", "application_name": schema}
+    private = make_url(url).update_query_dict(words)
     return private.render_as_string(hide_password=False)
 
 
@@ -47,9 +48,13 @@ def read_moves(engine: Engine) -> list[Move]:
 
 
 def is_locked(engine: Engine) -> bool:
-    """Say whether somebody is in the middle of a transaction that has written or locked a row."""
+    """Say whether somebody is in the middle of a transaction that has written or locked a row.
+
+    Only who has the same name counts: others may use other schemas of the database.
+    """
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = current_setting('application_name') "
         "AND backend_xid IS NOT NULL AND pid != pg_backend_pid()"
     )
     with engine.connect() as connection:

@@ -1,8 +1,8 @@
 """Real processes are killed at every crash point, paused and doubled, with state in PostgreSQL.
 
 The tests are those of ``tests/crash``. One flavour of the test bed kills ``tick``, the other
-``serve``: together they are all of them. ``scripts/chaos --postgresql`` plays as many random rounds
-as asked.
+``serve``: together they are all of them. ``scripts/chaos`` plays as many random rounds as
+asked, over every cluster.
 """
 
 from __future__ import annotations
@@ -14,11 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.place import IN_TEST_BED
+from tests.integration.place import IN_TEST_BED, share
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULES = ("killed_processes", "killed_fetches", "killed_migrations", "paused_processes")
 ROUNDS = 5
+CLUSTERS = [
+    "local",
+    *(
+        pytest.param(cluster, marks=getattr(pytest.mark, cluster))
+        for cluster in share(sid="slurm", trixie="htcondor")
+    ),
+]
 
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +57,9 @@ def test_killed_and_paused_at_every_point(postgresql: str) -> None:
 
 @IN_TEST_BED
 @pytest.mark.timeout(900)
-def test_random_rounds(postgresql: str) -> None:
-    done = run("scripts/chaos", "--rounds", str(ROUNDS), "--postgresql", postgresql)
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_random_rounds(postgresql: str, cluster: str) -> None:
+    words = ("--rounds", str(ROUNDS), "--jobs", str(ROUNDS))
+    done = run("scripts/chaos", *words, "--cluster", cluster, "--postgresql", postgresql)
     assert done.returncode == 0, done.stdout
     assert f"{ROUNDS} rounds, 0 violations" in done.stdout
