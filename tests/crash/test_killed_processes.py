@@ -69,10 +69,14 @@ def test_killed_driver(bench: Bench, point: CrashPoint, driver: str) -> None:
 
 @pytest.mark.parametrize("point", sorted_points(BY_COMMANDS), ids=lambda p: p.name)
 def test_killed_command_is_given_again(bench: Bench, point: CrashPoint) -> None:
+    command_is_given_again(bench, point, "tick")
+
+
+def command_is_given_again(bench: Bench, point: CrashPoint, driver: str) -> None:
     bench.kill_at = [point.name]
     submitted(bench, bench.command("a.log") + "; cat in0.txt in1.txt > both")
 
-    bench.drive("tick")
+    bench.drive(driver)
 
     assert bench.statuses() == ["finished"]
     assert len(bench.lines("a.log")) == 1
@@ -124,13 +128,17 @@ def test_killed_while_a_lost_attempt_is_given_up(bench: Bench, point: CrashPoint
 
 @pytest.mark.parametrize("point", sorted_points(LATER), ids=lambda p: p.name)
 def test_killed_restart_and_delete(bench: Bench, point: CrashPoint) -> None:
+    restart_and_delete(bench, point, "tick")
+
+
+def restart_and_delete(bench: Bench, point: CrashPoint, driver: str) -> None:
     submitted(bench, bench.command("a.log"))
-    bench.drive("tick")
+    bench.drive(driver)
     bench.kill_at = [point.name]
     if point is P.RESTART_WRITTEN:
         # Given again, it finds that the first one has done its work.
         bench.run("restart", "workflow")
-        bench.drive("tick")
+        bench.drive(driver)
         assert bench.statuses() == ["finished"] * 2
         assert len(bench.lines("a.log")) == 2
     else:

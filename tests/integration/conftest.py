@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.place import Place, make_place
+from tests.integration.place import Place, make_place, private_postgresql
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,17 +38,8 @@ def _is_alone(item: pytest.Item) -> bool:
 @pytest.fixture
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a private PostgreSQL and return the SQLAlchemy URL of an empty database."""
-    if shutil.which("testbed-postgres") is None:
-        pytest.skip("needs the test bed's PostgreSQL (testbed-postgres)")
-    # The path of a unix socket has at most 107 bytes.
-    directory = tmp_path_factory.mktemp("pg")
-    done = subprocess.run(
-        ["testbed-postgres", "start", str(directory)], capture_output=True, text=True, check=True
-    )
-    try:
-        yield done.stdout.strip()
-    finally:
-        subprocess.run(["testbed-postgres", "stop", str(directory)], check=False)
+    with private_postgresql(tmp_path_factory.mktemp("pg")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -7,10 +7,13 @@ import gc
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,8 @@ from gateway.cli.main import run as run_gateway
 GATEWAY = [sys.executable, "-m", "gateway"]
 TICK_EVERY_S = 2.0
 """Many places tick at once on few cores, and starting Python is most of a tick."""
-EVERYTHING = os.environ.get("GATEWAY_TEST_DRIVERS") == "all"
-"""Whether each flavour of the test bed plays what they else share between them."""
+EVERYTHING = os.environ.get("GATEWAY_TEST_COMBINATIONS") == "all"
+"""Whether each flavour of the test bed plays what they else share between them, in every way."""
 
 
 def share(*, sid: str, trixie: str) -> tuple[str, ...]:
@@ -39,6 +42,26 @@ def share(*, sid: str, trixie: str) -> tuple[str, ...]:
 IN_TEST_BED = pytest.mark.skipif(
     "GATEWAY_TESTBED" not in os.environ, reason="needs the test bed: scripts/testbed run"
 )
+
+
+@contextmanager
+def private_postgresql(directory: Path) -> Iterator[str]:
+    """Start a private PostgreSQL and return the SQLAlchemy URL of an empty database.
+
+    Parameters
+    ----------
+    directory
+        With a short path: that of a unix socket has at most 107 bytes.
+    """
+    if shutil.which("testbed-postgres") is None:
+        pytest.skip("needs the test bed's PostgreSQL (testbed-postgres)")
+    done = subprocess.run(
+        ["testbed-postgres", "start", str(directory)], capture_output=True, text=True, check=True
+    )
+    try:
+        yield done.stdout.strip()
+    finally:
+        subprocess.run(["testbed-postgres", "stop", str(directory)], check=False)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Real processes are killed at every crash point, paused and doubled, with state in PostgreSQL.
 
 The tests are those of ``tests/crash``. One flavour of the test bed kills ``tick``, the other
-``serve``: together they are all of them. ``scripts/chaos`` plays as many random rounds as
-asked, over every cluster.
+``serve``: together they are all of them; with ``GATEWAY_TEST_COMBINATIONS=all`` it kills both.
+``scripts/chaos`` plays as many random rounds as asked, over every cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.place import IN_TEST_BED, share
+from tests.integration.place import EVERYTHING, IN_TEST_BED, share
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULES = ("killed_processes", "killed_fetches", "killed_migrations", "paused_processes")
@@ -45,7 +45,7 @@ def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_killed_and_paused_at_every_point(postgresql: str) -> None:
     not_here = "serve" if os.environ["GATEWAY_TESTBED"].startswith("sid") else "tick"
     modules = [f"tests/crash/test_{name}.py" for name in MODULES]
-    chosen = f"postgresql and not {not_here}"
+    chosen = "postgresql" if EVERYTHING else f"postgresql and not {not_here}"
     done = run(
         *("-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *modules, "-k", chosen),
         GATEWAY_TEST_POSTGRESQL=postgresql,

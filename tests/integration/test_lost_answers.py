@@ -2,7 +2,7 @@
 
 Between the gateway and the commands of a real Slurm and a real HTCondor stands a program that does
 the work, or not, and gives another answer (tests/integration/faults). Each engine has its turn in
-one flavour of the test bed; with ``GATEWAY_TEST_DRIVERS=all`` both have it in this one.
+one flavour of the test bed; with ``GATEWAY_TEST_COMBINATIONS=all`` both have it in this one.
 """
 
 from __future__ import annotations
