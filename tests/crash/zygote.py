@@ -9,45 +9,42 @@ that the kernel gives to its state: a number may mean something in this namespac
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sqlalchemy import create_engine
+
+import gateway
 from gateway import crash_points
-from gateway.api import application, server
-from gateway.cli import drive, lifecycle, run, show
 from gateway.cli.main import run as command_line
-from gateway.composition import app, clusters, images
-from gateway.core import cycle, driver
-from gateway.service import workflows
-from gateway.store import migrate
 
 NAMED_PARTS = "TEST_NAMED_PARTS"
 """If set, no filesystem knows files without a name, as NFS."""
 PYTHON = "TEST_PYTHON"
 """What jobs of the gateway itself run with."""
-WARM = (
-    drive,
-    lifecycle,
-    run,
-    show,
-    app,
-    clusters,
-    images,
-    cycle,
-    driver,
-    workflows,
-    migrate,
-    application,
-    server,
-)
-"""What every command would load, loaded once."""
+DIALECTS = ("sqlite://", "postgresql+psycopg://")
+
+
+def warm_up() -> None:
+    """Load once what every command would load: most of what a small command does."""
+    for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if not module.name.endswith("__main__") and ".migrations" not in module.name:
+            importlib.import_module(module.name)
+    for url in DIALECTS:
+        create_engine(url)
+    # Else each of the forked would walk over, and so copy, all of it.
+    gc.freeze()
 
 
 def serve() -> None:
     """Answer requests until the input ends."""
+    warm_up()
     for line in sys.stdin:
         request = json.loads(line)
         if "await" in request:
