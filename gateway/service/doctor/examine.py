@@ -12,6 +12,7 @@ from gateway.service.doctor.filesystem import shared_root
 from gateway.service.doctor.htcondor import htcondor
 from gateway.service.doctor.node import judge_node, look_argv, parse_look
 from gateway.service.doctor.probe import probe_all
+from gateway.service.doctor.proxy import proxy
 from gateway.service.doctor.slurm import slurm
 from gateway.service.doctor.state import state
 from gateway.service.doctor.tools import Endpoint, Tools
@@ -48,6 +49,7 @@ class Doctor:
         with trial_image(self._site, self._tools.run) as image:
             yield from self._containers(image)
             yield from credentials(self._site, self._tools.run, self._tools.clock())
+            yield from proxy(self._site, self._tools.environ, self._tools.clock())
             yield from self._clusters(image, None if quick else timeout_s)
 
     def _clusters(self, image: TrialImage, timeout_s: float | None) -> Iterator[Check]:
