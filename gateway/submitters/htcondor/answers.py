@@ -23,6 +23,7 @@ from gateway.transport.base import CommandResult, Failure
 
 _NOT_SENT = (Failure.NOT_FOUND, Failure.NOT_ATTEMPTED)
 _LIMIT = re.compile(r"would exceed (MAX_JOBS_\w+)")
+_PER_CALL = "MAX_JOBS_PER_SUBMISSION"
 _NO_SCHEDD = re.compile(
     r"Can't find address of|Failed to connect to (local )?queue manager|unknown host|"
     r"Can't find address for schedd",
@@ -54,11 +55,17 @@ def submit_outcome(result: CommandResult, tasks: int, where: str) -> SubmitOutco
     return _refused(result, tasks)
 
 
+def counts_jobs(outcome: SubmitOutcome) -> bool:
+    """Whether the schedd has as many jobs of the user, or of all, as it may have."""
+    limit = _LIMIT.search(outcome.reason) if isinstance(outcome, Backpressure) else None
+    return limit is not None and limit[1] != _PER_CALL
+
+
 def _refused(result: CommandResult, tasks: int) -> SubmitOutcome:
     text = result.stderr or result.stdout
     limit = _LIMIT.search(text)
     if limit:
-        per_call = limit[1] == "MAX_JOBS_PER_SUBMISSION"
+        per_call = limit[1] == _PER_CALL
         return Backpressure(result.complaint, max(1, tasks // 2) if per_call else None)
     if _NO_SCHEDD.search(text):
         return Backpressure(result.complaint)

@@ -86,6 +86,12 @@ def history_argv(
     return ads_argv(base, classad.is_one_of("GatewayKey", keys), *bounds, *limit)
 
 
+def let_go_argv(base: Sequence[str]) -> tuple[str, ...]:
+    """Return what lets ended jobs of ours leave the queue: the history has them then."""
+    ended = f"{classad.ANY_OF_OURS} && JobStatus == 4"
+    return (*base, "-constraint", ended, "LeaveJobInQueue", "False")
+
+
 def act_argv(base: Sequence[str], constraint: str) -> tuple[str, ...]:
     """Return a removal of all jobs that fulfil a constraint."""
     return (*base, "-constraint", constraint)

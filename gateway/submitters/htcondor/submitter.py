@@ -33,6 +33,7 @@ from gateway.transport.base import CallKind, CommandResult, Gate
 from gateway.vocabulary.evidence import Observation, Source
 from gateway.vocabulary.resources import Resources
 
+_LET_GO_EVERY_S = 60.0
 _SCHEDD = "schedd"
 """File of the control directory that names the schedd a submission was sent to."""
 
@@ -65,6 +66,7 @@ class HTCondorSubmitter:
         self._logs = LogReader()
         self._facts: Facts | None = None
         self._learned: int | None = None
+        self._let_go_at: float | None = None
         self._history_works: set[str] = set()
 
     def submit(self, submission: Submission) -> SubmitOutcome:
@@ -82,6 +84,8 @@ class HTCondorSubmitter:
         )
         if isinstance(outcome, Backpressure) and outcome.limit:
             self._learned = outcome.limit
+        if answers.counts_jobs(outcome):
+            self._let_go(where)
         return outcome
 
     def find(self, submission: Submission, since: float) -> FindOutcome:
@@ -178,6 +182,18 @@ class HTCondorSubmitter:
         description = submit_file.description_text(submission, self._site)
         control.write_whole(directory / submit_file.DESCRIPTION, description)
         control.write_whole(directory / _SCHEDD, where)
+
+    def _let_go(self, where: str) -> None:
+        """Have ended jobs make room: those that are left in the queue count in its limits.
+
+        The schedd drops them when it next looks at periodic expressions, after a minute or so.
+        """
+        now = self._clock()
+        if self._let_go_at is not None and abs(now - self._let_go_at) < _LET_GO_EVERY_S:
+            return
+        self._let_go_at = now
+        # That it fails where there are none is no trouble: the submission goes out again anyway.
+        self._call(CallKind.CANCEL, queries.let_go_argv(self._tool("condor_qedit", where)))
 
     def _sent_to(self, submission: Submission) -> str:
         try:

@@ -26,6 +26,7 @@ from gateway.submitters.base import (
 )
 from gateway.submitters.htcondor import HTCondorSubmitter
 from gateway.submitters.htcondor.queries import Facts, parse_facts
+from gateway.testing.clock import FakeClock
 from gateway.transport.base import CallKind, CommandResult, Failure
 from gateway.vocabulary.evidence import SchedulerState, Source
 from gateway.vocabulary.resources import Resources
@@ -161,6 +162,32 @@ def test_nothing_is_sent_when_nothing_can_be_written(
     shutil.rmtree(sent.control_dir)
     assert isinstance(submitter.submit(sent), Backpressure)
     assert gate.tools() == []
+
+
+def test_a_full_schedd_lets_ended_jobs_go_now_and_then(
+    gate: ScriptedGate, sent: Submission
+) -> None:
+    clock = FakeClock()
+    site = HTCondorCluster(type="htcondor")
+    submitter = HTCondorSubmitter("pool", site, gate, clock, "alice")
+    err = "ERROR: Failed to create proc\nNumber of submitted jobs would exceed MAX_JOBS_PER_OWNER"
+    gate.answers["condor_submit"] = said(1, err=err)
+    for _ in range(5):
+        submitter.submit(sent)
+        clock.pass_by(15)
+    assert gate.tools().count("condor_qedit") == 2
+    argv = gate.argv("condor_qedit")
+    assert "GatewaySubmission =!= undefined && JobStatus == 4" in argv
+    assert argv[-2:] == ("LeaveJobInQueue", "False")
+
+
+@pytest.mark.parametrize("word", ["MAX_JOBS_PER_SUBMISSION", "anything"])
+def test_other_refusals_let_nothing_go(
+    submitter: HTCondorSubmitter, gate: ScriptedGate, sent: Submission, word: str
+) -> None:
+    gate.answers["condor_submit"] = said(1, err=f"Number of submitted jobs would exceed {word}")
+    submitter.submit(sent)
+    assert "condor_qedit" not in gate.tools()
 
 
 def test_a_limit_of_one_call_is_learned(
