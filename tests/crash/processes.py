@@ -117,6 +117,8 @@ class Bench:
         That part of the site file.
     environ
         Given to every command.
+    name
+        Of the cluster. Jobs on clusters of one name share the cores of a host, whoever they are of.
     """
 
     root: Path
@@ -126,6 +128,7 @@ class Bench:
     site_url: str | None = None
     containers: str | dict[str, str] = "host"
     environ: dict[str, str] = field(default_factory=dict)
+    name: str = "local"
     kills: int = 0
     history: list[str] = field(default_factory=list)
 
@@ -142,7 +145,7 @@ class Bench:
             "shared_root": str(self.shared),
             "state_dir": str(self.root / "state"),
             "containers": self.containers,
-            "clusters": {"local": local},
+            "clusters": {self.name: local},
             **({"database": self.site_url or self.url} if self.url else {}),
         }
         (self.root / "site.yaml").write_text(yaml.safe_dump(site))
