@@ -138,14 +138,24 @@ def _may_start_again(record: ExitRecord, evidence: Evidence) -> bool:
     if evidence.claim is not None and evidence.claim.restart > record.restart:
         return True
     seen = evidence.observation
-    if seen is None or not record.was_told_to_end or evidence.missing_since is not None:
+    if seen is None or not record.was_told_to_end:
         return False
+    if (later_end := _ended_otherwise(seen, record)) or evidence.missing_since is not None:
+        return later_end
     if seen.state is SchedulerState.HELD:
         return True
     later = seen.restart_count is not None and seen.restart_count > record.restart
     return later or (
         seen.state is SchedulerState.PENDING and seen.observed_at > _record_at(evidence, record)
     )
+
+
+def _ended_otherwise(seen: Observation, record: ExitRecord) -> bool:
+    """Whether a later start has ended whose files are not visible: a script ends as it records."""
+    if record.warned in ("stop", "WALLTIME") or seen.signal:
+        return False
+    own_end = seen.state in (SchedulerState.COMPLETED, SchedulerState.FAILED)
+    return own_end and seen.exit_code not in (None, record.exit_code, EX_DUPLICATE)
 
 
 def _record_at(evidence: Evidence, record: ExitRecord) -> float:

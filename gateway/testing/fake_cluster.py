@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,11 @@ from gateway.vocabulary.resources import Resources
 
 EX_DUPLICATE = 79
 """Exit code of the job script that finds its attempt claimed by another copy."""
+EX_NO_SCRIPT = 127
+LATE_S = 1000.0
+"""So long a late request is under way."""
+LAST_RECORD_S = 55.0
+"""The record of a command that was told to end comes no later."""
 
 
 @dataclass
@@ -62,6 +68,10 @@ class FakeCluster:
         Whether there is a record of what has left the queue, so that absence counts.
     lag
         For so many seconds, claims and exit records stay invisible to the gateway's host.
+    torn
+        Whether their names, with a part of their content, are visible all the same.
+    skew
+        By how much the clock of a node is wrong.
     violations
         What must never happen, and did.
     """
@@ -76,6 +86,8 @@ class FakeCluster:
     free_room: int | None = None
     refuses: str | None = None
     lag: float = 0.0
+    torn: bool = False
+    skew: dict[str, float] = field(default_factory=dict)
     copies: dict[str, Copy] = field(default_factory=dict)
     starts: Counter[tuple[str, int]] = field(default_factory=Counter)
     running: dict[str, Copy] = field(default_factory=dict)
@@ -86,6 +98,7 @@ class FakeCluster:
     _by_key: dict[str, list[Copy]] = field(default_factory=dict)
     _truth: dict[tuple[Path, int], Truth] = field(default_factory=dict)
     _late: list[tuple[float, Path, str]] = field(default_factory=list)
+    _under_way: list[tuple[float, Submission]] = field(default_factory=list)
     _last: int = 100
 
     # The contract.
@@ -94,7 +107,9 @@ class FakeCluster:
         """Take all tasks, or do what the next fault says."""
         self.calls["submit"] += 1
         fault = self.faults.popleft() if self.faults else None
-        if self.down or fault is Fault.LOST_REQUEST:
+        if fault is Fault.LATE_REQUEST:
+            self.delay(submission)
+        if self.down or fault in (Fault.LOST_REQUEST, Fault.LATE_REQUEST):
             return Unclear("no answer in time")
         if fault is Fault.REFUSAL:
             self.refused.update(task.key.partition(".")[0] for task in submission.tasks)
@@ -116,10 +131,15 @@ class FakeCluster:
                 task.index,
                 submission.control_dir,
                 submission.exclude_nodes,
+                label=task.label,
             )
             self.copies[native] = copy
             self._by_key.setdefault(task.key, []).append(copy)
         return str(self._last)
+
+    def delay(self, submission: Submission) -> None:
+        """Take a submission later than anybody waits for it."""
+        self._under_way.append((self.clock() + LATE_S, submission))
 
     def find(self, submission: Submission, since: float) -> FindOutcome:
         """Look in the queue and in the claims, as the real adapters do."""
@@ -154,7 +174,7 @@ class FakeCluster:
             return Unreachable("no answer in time")
         for copy in self._known(active):
             if copy.state is SchedulerState.RUNNING:
-                self._stop_command(copy, "TERM")
+                self.stop_command(copy, "TERM")
             if not copy.state.is_terminal:
                 copy.become(SchedulerState.CANCELLED)
         return Unreachable("answer lost") if self.acts_without_answer else Acknowledged()
@@ -211,11 +231,14 @@ class FakeCluster:
         copy = self.copy(task)
         truth = self._truth.setdefault((copy.control_dir, copy.index), Truth())
         copy.node = node
+        if not (copy.control_dir / "job.sh").exists():
+            copy.become(SchedulerState.FAILED, EX_NO_SCRIPT)
+            return False
         if truth.clean_end or copy.restart in truth.claims:
             copy.become(SchedulerState.FAILED, EX_DUPLICATE)
             return False
         truth.claims.add(copy.restart)
-        self._publish(copy, "claims", "", {"claimed_at": self.clock(), "pid": 1})
+        self._publish(copy, "claims", "", {"claimed_at": self._time_on(copy), "pid": 1})
         if self.forbidden(copy):
             self.write_record(copy, 143, warned="stop")
             copy.become(SchedulerState.FAILED, 143)
@@ -253,7 +276,8 @@ class FakeCluster:
         self, task: str | Copy, exit_code: int, *, warned: str = "", runtime_error: str = ""
     ) -> None:
         """End a command with an exit record; the scheduler says what it said before."""
-        copy, now = self.copy(task), self.clock()
+        copy = self.copy(task)
+        now = self._time_on(copy)
         self.running.pop(copy.native_id, None)
         if not warned:
             self._truth.setdefault((copy.control_dir, copy.index), Truth()).clean_end = True
@@ -278,7 +302,7 @@ class FakeCluster:
     def preempt(self, task: str | Copy) -> None:
         """End a command for another job."""
         copy = self.copy(task)
-        self._stop_command(copy, "TERM")
+        self.stop_command(copy, "TERM")
         copy.become(SchedulerState.PREEMPTED)
 
     def requeue(self, task: str | Copy, *, traceless: bool) -> None:
@@ -287,7 +311,7 @@ class FakeCluster:
         if traceless:
             self.running.pop(copy.native_id, None)
         else:
-            self._stop_command(copy, "TERM")
+            self.stop_command(copy, "TERM")
         self.may_go_back.add(copy.key)
         copy.become(SchedulerState.PENDING)
         copy.restart, copy.node = copy.restart + 1, ""
@@ -297,7 +321,7 @@ class FakeCluster:
         copy = self.copy(task)
         self.may_go_back.add(copy.key)
         if copy.state is SchedulerState.RUNNING:
-            self._stop_command(copy, "TERM")
+            self.stop_command(copy, "TERM")
             copy.restart += 1
         copy.become(SchedulerState.HELD)
         copy.hold = HoldCode(code)
@@ -316,14 +340,26 @@ class FakeCluster:
         del self.copies[copy.native_id]
 
     def show_late_files(self) -> None:
-        """Let the gateway's host see what lay on the file server long enough."""
+        """Let arrive what has been under way long enough: files, and requests."""
         now = self.clock()
         for at, path, text in [each for each in self._late if each[0] <= now]:
-            control.write_whole(path, text)
+            _write(path, text)
             self._late.remove((at, path, text))
+        for request in [each for each in self._under_way if each[0] <= now and not self.down]:
+            self._under_way.remove(request)
+            self.take(request[1])
 
-    def _stop_command(self, copy: Copy, warned: str) -> None:
-        self.write_record(copy, 143, warned=warned)
+    def _time_on(self, copy: Copy) -> float:
+        return self.clock() + self.skew.get(copy.node, 0.0)
+
+    def stop_command(self, task: str | Copy, warned: str) -> None:
+        """End a command by a signal from outside; its record is there in time."""
+        self.lag = min(self.lag, LAST_RECORD_S)
+        self.write_record(task, 143, warned=warned)
+
+    def start_ids_at(self, number: int) -> None:
+        """Give the next submission the id after this one."""
+        self._last = number
 
     def _publish(self, copy: Copy, folder: str, suffix: str, data: Mapping[str, object]) -> None:
         about = {
@@ -334,7 +370,20 @@ class FakeCluster:
         }
         path = copy.control_dir / folder / f"{copy.index}.{copy.restart}{suffix}"
         text = json.dumps({**about, **data})
+        if self.lag and self.torn:
+            _write(path, text[: len(text) // 2 * (len(text) % 2)])
         if self.lag:
             self._late.append((self.clock() + self.lag, path, text))
         else:
-            control.write_whole(path, text)
+            _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write as a node does: what is wrong with the disk of the gateway's host is not its trouble.
+
+    A directory that was given up takes nothing any more.
+    """
+    with suppress(FileNotFoundError):
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)

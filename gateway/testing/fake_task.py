@@ -14,6 +14,7 @@ class Fault(StrEnum):
 
     LOST_ANSWER = "takes it, and the answer is lost"
     LOST_REQUEST = "never gets it, and no answer comes"
+    LATE_REQUEST = "gets it when nobody waits for an answer any more"
     REFUSAL = "refuses it for good"
     FULL = "has no room"
 
@@ -35,6 +36,7 @@ class Copy:
     exit_code: int | None = None
     node: str = ""
     restart: int = 0
+    label: str = ""
 
     @property
     def job(self) -> str:

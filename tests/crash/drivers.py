@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,8 +18,9 @@ class KilledError(BaseException):
 class MortalStore(Store):
     """The database as one driver sees it; a dead driver does not see it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, before_commit: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._before_commit = before_commit
         self.dead = False
 
     @contextmanager
@@ -36,6 +37,7 @@ class MortalStore(Store):
         with self._store.write() as transaction:
             yield transaction
             self._check()
+            self._before_commit()
 
     def _check(self) -> None:
         if self.dead:

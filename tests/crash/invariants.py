@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gateway.testing.fake_cluster import FakeCluster
+from gateway.vocabulary.evidence import Outcome
 from gateway.vocabulary.records import Job, Workflow
-from gateway.vocabulary.states import JobState, WorkflowStatus, may_follow
+from gateway.vocabulary.states import AttemptState, JobState, WorkflowStatus, may_follow
 from tests.crash.place import Move, Place
 
 JOB = ("created", "queued", "running", "finished failed stopped")
@@ -57,12 +58,14 @@ def wrong_results(
     workflows: Sequence[Workflow],
     stopped: Collection[str],
     scheduler: FakeCluster,
+    *,
+    may_be_refused: bool,
 ) -> list[str]:
     """Return workflows and jobs whose result is not what happened to them."""
     found = []
     for workflow in workflows:
         status, jobs = place.status(workflow), place.jobs(workflow)
-        expected = _expected(workflow, jobs, stopped, scheduler)
+        expected = _expected(workflow, jobs, stopped, may_be_refused=may_be_refused)
         if status not in expected:
             reasons = [f"{job.command}: {job.state}, {job.reason}" for job in jobs]
             found.append(f"{workflow.name} is {status}, not one of {expected}: {reasons}")
@@ -76,14 +79,28 @@ def wrong_results(
     return found
 
 
+def left_behind(place: Place, workflows: Sequence[Workflow]) -> list[str]:
+    """Return what of ended workflows was never brought to an end."""
+    found = []
+    with place.store.read() as transaction:
+        for workflow in workflows:
+            found += [
+                f"attempt {attempt.key} of {workflow.name} is {attempt.state}"
+                for attempt in transaction.jobs.attempts_of_workflow(workflow.id)
+                if attempt.state is not AttemptState.ENDED
+            ]
+    return found
+
+
 def _expected(
-    workflow: Workflow, jobs: Sequence[Job], stopped: Collection[str], scheduler: FakeCluster
+    workflow: Workflow, jobs: Sequence[Job], stopped: Collection[str], *, may_be_refused: bool
 ) -> set[WorkflowStatus]:
     commands = [step["commands"][0] for step in _steps(workflow)]
     good = {WorkflowStatus.FAILED if "bad" in commands else WorkflowStatus.FINISHED}
     if workflow.id in stopped:
         good.add(WorkflowStatus.STOPPED)
-    if any(_compact(job) in scheduler.refused for job in jobs) or scheduler.refused:
+    refusals = (Outcome.REJECTED.value, Outcome.IMAGE.value)
+    if may_be_refused and any(job.outcome in refusals for job in jobs):
         good.add(WorkflowStatus.FAILED)
     return good
 

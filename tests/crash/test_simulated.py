@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import itertools
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.crash_points import CrashPoint
+from tests.crash.place import memory_folder
+from tests.crash.troubles import Trouble
 from tests.crash.world import play
 
-ROUNDS = 200
+ROUNDS = 140
 BLOCK = 20
+OF_EACH_TROUBLE = 5
 SEEDS_PER_POINT = 60
 BY_USERS = {
     point
@@ -35,23 +39,29 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def folders(tmp_path: Path) -> Iterator[Path]:
-    for number in itertools.count():
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        yield folder
+@pytest.fixture
+def folders() -> Iterator[Iterator[Path]]:
+    with tempfile.TemporaryDirectory(prefix="gateway-world-", dir=memory_folder()) as root:
+        yield (Path(tempfile.mkdtemp(dir=root)) for _ in itertools.count())
 
 
 @pytest.mark.parametrize("first", range(0, ROUNDS, BLOCK))
-def test_random_histories(first: int, tmp_path: Path) -> None:
-    for seed, folder in zip(range(first, first + BLOCK), folders(tmp_path), strict=False):
+def test_random_histories(first: int, folders: Iterator[Path]) -> None:
+    for seed, folder in zip(range(first, first + BLOCK), folders, strict=False):
         world, wrong = play(seed, folder)
         assert wrong == [], "\n".join([f"seed {seed}", *world.history])
 
 
+@pytest.mark.parametrize("trouble", Trouble)
+def test_trouble(trouble: Trouble, folders: Iterator[Path]) -> None:
+    for seed, folder in zip(range(OF_EACH_TROUBLE), folders, strict=False):
+        world, wrong = play(seed, folder, chosen=[trouble])
+        assert wrong == [], "\n".join([f"seed {seed}", *world.history])
+
+
 @pytest.mark.parametrize("point", BY_DRIVERS, ids=lambda point: point.name)
-def test_killed_at(point: CrashPoint, tmp_path: Path) -> None:
-    for seed, folder in zip(range(SEEDS_PER_POINT), folders(tmp_path), strict=False):
+def test_killed_at(point: CrashPoint, folders: Iterator[Path]) -> None:
+    for seed, folder in zip(range(SEEDS_PER_POINT), folders, strict=False):
         world, wrong = play(seed, folder, only=point)
         assert wrong == [], "\n".join([f"seed {seed}", *world.history])
         if world.kills[point]:

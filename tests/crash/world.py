@@ -8,28 +8,37 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.core.cycle import Cycle
 from gateway.core.lease import take
-from gateway.core.parts import FetchResult
+from gateway.core.parts import Cluster, FetchResult
 from gateway.crash_points import CrashPoint, crash_point, set_hook
+from gateway.errors import UnreachableError
+from gateway.site.model import ClusterBase, SlurmCluster
 from gateway.store.store import LeaseLostError
+from gateway.submitters.base import Submitter
+from gateway.submitters.slurm.submitter import SlurmSubmitter
 from gateway.testing.fake_cluster import FakeCluster
-from gateway.testing.fake_task import Copy, Fault
+from gateway.testing.fake_task import Copy
 from gateway.vocabulary.evidence import SchedulerState
 from gateway.vocabulary.records import Purpose, Workflow
+from tests.crash.disk import Disk
 from tests.crash.drivers import KilledError, MortalStore, SimulatedDriver
-from tests.crash.invariants import moves_backwards, wrong_results
+from tests.crash.invariants import left_behind, moves_backwards, wrong_results
+from tests.crash.moods import Moods
 from tests.crash.place import Place
+from tests.crash.slurm import FakeSlurm
+from tests.crash.troubles import Trouble, Troubles
+from tests.unit.core.conftest import NoCalls
 
 STEPS = (20, 70)
+SHARE = 0.25
+"""How likely a round has each of the troubles."""
 MOST_PASSES_TO_HEAL = 400
-BUDGET = {"lose node": 3, "preempt": 5, "forget": 1, "hold 13": 2, "hold 34": 2, "requeue": 3}
-"""How often a job may meet each misfortune and must still succeed, by the retry policy."""
 
 
 @dataclass
@@ -40,11 +49,14 @@ class World:
     ----------
     only
         Kill at this point alone, whenever it is passed for the first time.
+    chosen
+        The troubles of this history; ``None`` leaves them to its seed.
     """
 
     seed: int
     place: Place
     only: CrashPoint | None = None
+    chosen: Collection[Trouble] | None = None
     history: list[str] = field(default_factory=list)
     passed: Counter[CrashPoint] = field(default_factory=Counter)
     kills: Counter[CrashPoint] = field(default_factory=Counter)
@@ -53,13 +65,20 @@ class World:
     driver: SimulatedDriver | None = None
     workflows: list[Workflow] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)
-    misfortunes: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.clock = self.place.clock
         self.scheduler: FakeCluster = self.place.scheduler
+        self.disk = Disk()
+        self.slurm = FakeSlurm(self.scheduler, random.Random(self.seed))
+        chosen = self.chosen
+        if chosen is None:
+            chosen = [trouble for trouble in Trouble if self.random.random() < SHARE]
+        self.real_adapter = self.random.random() < 0.6 or Trouble.IDS in chosen
+        self.moods = Moods(self)
+        self.troubles = Troubles(self, chosen)
 
     def note(self, text: str) -> None:
         """Add to the history."""
@@ -69,6 +88,12 @@ class World:
 
     def run(self) -> list[str]:
         """Live through one history; return what went wrong."""
+        adapter = "of Slurm" if self.real_adapter else "simple"
+        self.note(f"adapter {adapter}, {', '.join(sorted(self.troubles.chosen)) or 'no troubles'}")
+        with self.disk.installed():
+            return self._run()
+
+    def _run(self) -> list[str]:
         for _ in range(self.random.randint(1, 3)):
             self.submit()
         for _ in range(self.random.randint(*STEPS)):
@@ -91,10 +116,11 @@ class World:
             (10, self.drive),
             (7, self.start_some),
             (5, self.finish_some),
-            (2, self.misfortune),
-            (2, self.scheduler_mood),
+            (2, self.moods.misfortune),
+            (2, self.moods.scheduler),
             (1, self.user),
-            (1, self.release_some),
+            (1, self.moods.release_some),
+            *self.troubles.actions(),
         ]
         weights = [weight for weight, _ in actions]
         self.random.choices([action for _, action in actions], weights)[0]()
@@ -103,6 +129,8 @@ class World:
         """Move the clock."""
         self.clock.pass_by(seconds)
         self.scheduler.show_late_files()
+        self.troubles.pass_by()
+        self.slurm.keep_books()
 
     # Drivers.
 
@@ -147,17 +175,25 @@ class World:
     def new_driver(self, hook: Callable[[CrashPoint], None]) -> SimulatedDriver | None:
         """Take the lease over, as after a reboot of the host."""
         self.drivers += 1
-        store = MortalStore(self.place.store)
+        store = MortalStore(self.place.store, self.disk.check_commit)
         try:
             with self._hooked(hook):
                 lease = take(
                     store, "test", self.clock(), host="h", boot=f"b{self.drivers}", token="t"
                 )
-        except KilledError:
+        except (KilledError, UnreachableError):
             return None
         assert lease is not None
-        parts = replace(self.place.parts, store=store)
+        settings = self.place.parts.site.clusters["main"]
+        cluster = Cluster("main", settings, self._submitter(settings), NoCalls())
+        parts = replace(self.place.parts, store=store, clusters={"main": cluster})
         return SimulatedDriver(self.drivers, store, lease, Cycle(parts, lease))
+
+    def _submitter(self, settings: ClusterBase) -> Submitter:
+        """Return the adapter as a new process has it."""
+        if not self.real_adapter or not isinstance(settings, SlurmCluster):
+            return self.scheduler
+        return SlurmSubmitter("main", settings, self.slurm, self.clock, "alice")
 
     @contextmanager
     def _hooked(self, hook: Callable[[CrashPoint], None]) -> Iterator[None]:
@@ -203,7 +239,7 @@ class World:
         self.pauses += 1
         self.note(f"PAUSE at {point.name}")
         self.depth += 1
-        self.pass_time(31)
+        self.pass_time(self.random.choice(self.troubles.sleeps()))
         for _ in range(self.random.randint(1, 12)):
             self.step()
         self.depth -= 1
@@ -213,19 +249,19 @@ class World:
 
     # The cluster.
 
-    def _some(self, *states: SchedulerState) -> Copy | None:
+    def some(self, *states: SchedulerState) -> Copy | None:
         found = [copy for copy in self.scheduler.copies.values() if copy.state in states]
         return self.random.choice(found) if found else None
 
     def start_some(self) -> None:
         """Start a task that waits."""
-        copy = self._some(SchedulerState.PENDING)
+        copy = self.some(SchedulerState.PENDING)
         if copy is not None:
             self.start(copy)
 
     def start(self, copy: Copy) -> None:
         """Start one copy; a stopped or ended workflow must not see its command start."""
-        self.scheduler.lag = self.random.choice((0.0, 0.0, 0.0, 20.0, 55.0))
+        self._be_late(good=False)
         started = self.scheduler.start(copy, f"node{self.random.randint(1, 3)}")
         self.note(f"{copy.native_id} starts {copy.key}" + ("" if started else ", in vain"))
         job = self.place.job(copy.job)
@@ -234,82 +270,28 @@ class World:
 
     def finish_some(self) -> None:
         """End a command that runs."""
-        copy = self._some(SchedulerState.RUNNING)
+        copy = self.some(SchedulerState.RUNNING)
         if copy is not None:
-            self.scheduler.lag = self.random.choice((0.0, 0.0, 0.0, 20.0, 55.0))
             self.finish(copy)
+
+    def _be_late(self, *, good: bool) -> None:
+        """Choose how late the files of nodes come."""
+        self.scheduler.lag = self.random.choice(self.troubles.lags(good=good))
+        records = Trouble.RECORDS in self.troubles.chosen
+        self.scheduler.torn = records and self.random.random() < 0.5
 
     def finish(self, copy: Copy) -> None:
         """End one command as its kind says."""
         job = self.place.job(copy.job)
-        failed = self.misfortunes["failed", copy.job]
+        failed = self.moods.met["failed", copy.job]
         bad = job.command == "bad" or (job.command == "flaky" and failed == 0)
-        self.misfortunes["failed", copy.job] += bad
+        self.moods.met["failed", copy.job] += bad
+        self._be_late(good=not bad)
         if job.purpose is Purpose.IMAGE:
             image = self.place.images.resolved(job.image)
             self.place.images.results[job.id] = FetchResult(image)
         self.scheduler.end(copy, int(bad))
         self.note(f"{copy.native_id} ends {copy.key} with {int(bad)}")
-
-    def misfortune(self) -> None:
-        """Harm a task in a way that the retry policy must make good."""
-        copy = self._some(SchedulerState.PENDING, SchedulerState.RUNNING)
-        if copy is None:
-            return
-        runs = copy.state is SchedulerState.RUNNING
-        kinds = ["forget", "hold 13", "hold 34", "hold 1"]
-        kinds += ["lose node", "preempt", "requeue", "requeue"] if runs else []
-        kind = self.random.choice(kinds)
-        if kind == "forget" and not self._may_be_forgotten(copy):
-            return
-        if kind == "hold 34" and not self._is_step(copy):
-            return
-        self.misfortunes[kind, copy.job] += 1
-        if self.misfortunes[kind, copy.job] > BUDGET.get(kind, 99):
-            return
-        self.note(f"{copy.native_id} ({copy.key}): {kind}")
-        if kind.startswith("hold"):
-            self.scheduler.put_on_hold(copy, int(kind.split()[1]))
-        elif kind == "requeue":
-            self.scheduler.requeue(copy, traceless=self.random.random() < 0.5)
-        else:
-            act = {
-                "forget": self.scheduler.forget,
-                "lose node": self.scheduler.lose_node,
-                "preempt": self.scheduler.preempt,
-            }[kind]
-            act(copy)
-
-    def _may_be_forgotten(self, copy: Copy) -> bool:
-        """Spare what was put back, and what the scheduler has twice: one misfortune at a time."""
-        keys = [each.key for each in self.scheduler.copies.values()]
-        return copy.key not in self.scheduler.may_go_back and keys.count(copy.key) == 1
-
-    def release_some(self) -> None:
-        """Have a person release a task that a person held."""
-        copy = self._some(SchedulerState.HELD)
-        if copy is not None and copy.hold is not None and copy.hold.code == 1:
-            self.scheduler.let_go(copy)
-            self.note(f"{copy.native_id} is released")
-
-    def scheduler_mood(self) -> None:
-        """Change how the scheduler answers."""
-        scheduler = self.scheduler
-        mood = self.random.choice(("faults", "faults", "down", "accounting", "answers", "room"))
-        if mood == "faults":
-            faults = [Fault.LOST_ANSWER, Fault.LOST_ANSWER, Fault.LOST_REQUEST, Fault.FULL]
-            if self.random.random() < 0.1:
-                faults.append(Fault.REFUSAL)
-            scheduler.faults.append(self.random.choice(faults))
-        elif mood == "down":
-            scheduler.down = not scheduler.down
-        elif mood == "accounting":
-            scheduler.accounting = not scheduler.accounting
-        elif mood == "answers":
-            scheduler.acts_without_answer = not scheduler.acts_without_answer
-        else:
-            scheduler.free_room = self.random.choice((None, 0, 1))
-        self.note(f"the scheduler: {mood}")
 
     def user(self) -> None:
         """Stop a workflow, start another one, or need a new image."""
@@ -319,9 +301,13 @@ class World:
             return
         workflow = self.random.choice(self.workflows)
         if self.place.status(workflow).is_active:
-            self.place.workflows.stop(workflow.id)
-            self.stopped.add(workflow.id)
-            self.note(f"the user stops {workflow.name}")
+            self.stop(workflow.id)
+
+    def stop(self, workflow_id: str) -> None:
+        """Have the user stop a workflow."""
+        self.place.workflows.stop(workflow_id)
+        self.stopped.add(workflow_id)
+        self.note(f"the user stops {workflow_id}")
 
     # The end.
 
@@ -332,6 +318,7 @@ class World:
         scheduler.down = scheduler.acts_without_answer = False
         scheduler.accounting, scheduler.free_room = True, None
         scheduler.faults.clear()
+        self.troubles.over()
         for _ in range(MOST_PASSES_TO_HEAL):
             if all(self.place.status(each).is_terminal for each in self.workflows):
                 return
@@ -341,7 +328,6 @@ class World:
                 self._bring_on(copy)
 
     def _bring_on(self, copy: Copy) -> None:
-        self.scheduler.lag = 0.0
         if copy.hold is not None and copy.hold.code == 1:
             self.scheduler.let_go(copy)
         if copy.state is SchedulerState.PENDING:
@@ -353,22 +339,34 @@ class World:
         """Check the promises."""
         found = list(self.scheduler.violations)
         for copy in list(self.scheduler.copies.values()):
-            if copy.state is SchedulerState.RUNNING and self._is_step(copy):
+            if copy.state is SchedulerState.RUNNING and self.is_step(copy):
                 found.append(f"{copy.native_id} ({copy.key}) still runs when all is over")
             self.scheduler.let_go(copy)
-            if copy.state is SchedulerState.PENDING and self._is_step(copy):
+            if copy.state is SchedulerState.PENDING and self.is_step(copy):
                 self.start(copy)
         found += [v for v in self.scheduler.violations if v not in found]
         found += moves_backwards(self.place.moves(), self.scheduler.may_go_back)
-        found += wrong_results(self.place, self.workflows, self.stopped, self.scheduler)
+        found += left_behind(self.place, self.workflows)
+        found += wrong_results(
+            self.place,
+            self.workflows,
+            self.stopped,
+            self.scheduler,
+            may_be_refused=bool(self.scheduler.refused) or self.troubles.images_were_gone,
+        )
         return found
 
-    def _is_step(self, copy: Copy) -> bool:
+    def is_step(self, copy: Copy) -> bool:
         return self.place.job(copy.job).purpose is Purpose.STEP
 
 
-def play(seed: int, folder: Path, only: CrashPoint | None = None) -> tuple[World, list[str]]:
+def play(
+    seed: int,
+    folder: Path,
+    only: CrashPoint | None = None,
+    chosen: Collection[Trouble] | None = None,
+) -> tuple[World, list[str]]:
     """Live through the history of one seed, in an empty folder."""
     with Place.built(folder) as place:
-        world = World(seed, place, only)
+        world = World(seed, place, only, chosen)
         return world, world.run()

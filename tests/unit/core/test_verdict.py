@@ -242,6 +242,29 @@ def test_hold_that_ended_a_running_job_is_judged_as_a_hold(
     assert (found.state, found.outcome) == (state, outcome)
 
 
+@pytest.mark.parametrize("missing_since", [None, NOW - 100], ids=["listed", "purged"])
+@pytest.mark.parametrize(
+    ("state", "exit_code"), [(SchedulerState.COMPLETED, 0), (SchedulerState.FAILED, 3)]
+)
+def test_end_of_a_later_start_is_not_explained_by_the_record_of_an_earlier_one(
+    state: SchedulerState, exit_code: int, missing_since: float | None
+) -> None:
+    """It was preempted and started again; claim and record of the second start come late."""
+    earlier = replace(RECORD, exit_code=143, warned="TERM")
+    over = seen(state, exit_code=exit_code)
+    known = evidence(
+        claim=CLAIM,
+        exit_record=earlier,
+        observation=over,
+        said_since=NOW - 1,
+        missing_since=missing_since,
+        record_since=NOW - 300,
+    )
+    assert verdict(known, NOW, PATIENCE).outcome is None
+    same_start = replace(known, observation=replace(over, exit_code=143))
+    assert verdict(same_start, NOW, PATIENCE).outcome is Outcome.CANCELLED
+
+
 def test_clean_end_is_final_even_if_the_scheduler_starts_the_job_again() -> None:
     again = seen(SchedulerState.RUNNING, restart_count=1)
     found = verdict(evidence(exit_record=RECORD, observation=again), NOW, PATIENCE)

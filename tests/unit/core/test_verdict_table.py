@@ -66,6 +66,9 @@ HOLDS = {
 }  # fmt: skip
 """HTCondor Manual, "HoldReasonCode", and what each means for a job; ``None`` waits for a person."""
 
+OF_ANOTHER_START = ("completed with status 0", "failed with status 73", "failed with status 75")
+"""Ends of a job script that has not written, as its last word, that it was told to end."""
+
 GENERAL, HELD, STOPPING = general(), holds(), stopping()
 
 
@@ -109,6 +112,8 @@ def expected_end(says: str, record: str, age_s: float) -> Outcome | None:
     """Return how a job has ended, by the rules of docs/architecture.md; ``None``: not yet."""
     if record in NO_EXIT_RECORD:
         return end_without_record(says, record, age_s)
+    if record == "told to end (TERM)" and says in OF_ANOTHER_START:
+        return end_without_record(says, "none, claimed", age_s)
     if record in TOLD_TO_END and says in ("pending", "held"):
         return Outcome.HELD if says == "held" and age_s >= HELD_S else None
     if (says, record) == ("timeout", "processes killed for memory"):
