@@ -1,0 +1,246 @@
+"""Limits of real schedulers: jobs wait for room, none fails, none runs twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from tests.integration.place import IN_TEST_BED
+from tests.integration.under_fault import (
+    ONCE,
+    Gateway,
+    Run,
+    as_root,
+    called,
+    said_by,
+    working,
+)
+
+pytestmark = [
+    pytest.mark.apptainer,
+    pytest.mark.timeout(500),
+    pytest.mark.alone,
+    IN_TEST_BED,
+]
+
+NUMBER = 10
+LIMIT = 3
+QUICK = {"status_interval": 2, "status_calls_per_minute": 60}
+CLUSTERS = {
+    "slurm": {"type": "slurm", "partition": "main", **QUICK},
+    "htcondor": {"type": "htcondor", **QUICK},
+}
+Limited = Callable[[str], AbstractContextManager[None]]
+"""Sets a limit of that name."""
+HELD_UP_S = 12
+"""How long the limit is watched while nothing ends."""
+
+
+SHORT_CALL_S = 30
+"""Much less than the time that sbatch tries for, also on a busy machine."""
+
+
+@contextmanager
+def configured(what: str, *lines: str) -> Iterator[None]:
+    """Add lines to a scheduler's configuration; they are gone in any case afterwards."""
+    try:
+        as_root("testbed-configure", what, *lines)
+        yield
+    finally:
+        as_root("testbed-configure", what)
+
+
+@contextmanager
+def changed(kind: str, name: str, limit: str, value: int) -> Iterator[None]:
+    """Have accounting set a limit of a user or QOS; it is gone in any case afterwards."""
+    try:
+        as_root("sacctmgr", "-i", "modify", kind, name, "set", f"{limit}={value}")
+        yield
+    finally:
+        as_root("sacctmgr", "-i", "modify", kind, name, "set", f"{limit}=-1")
+
+
+@pytest.fixture(scope="module")
+def accounting() -> Iterator[None]:
+    """Have Slurm keep accounts, and enforce what they allow."""
+    was_on = "accounting: configured" in said_by("sudo", "-n", "testbed-slurmdbd", "status")
+    as_root("testbed-slurmdbd", "on")
+    try:
+        with configured("slurm", "AccountingStorageEnforce=limits"):
+            yield
+    finally:
+        as_root("testbed-slurmdbd", "start" if was_on else "off")
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with working(CLUSTERS) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> str:
+    """Return the cluster's name; limits of Slurm need accounting."""
+    if request.param == "slurm":
+        request.getfixturevalue("accounting")
+    return str(request.param)
+
+
+def crowd(gateway: Gateway, cluster: str, number: int = NUMBER) -> list[Run]:
+    """Start workflows that are ready at once, so that they would go out as one submission."""
+    gateway.driver.end()
+    runs = [gateway.submit(ONCE, cluster=cluster) for _ in range(number)]
+    gateway.driver.start("serve")
+    return runs
+
+
+def refusals(gateway: Gateway, cluster: str) -> int:
+    """Return how many calls the scheduler has answered with a refusal."""
+    rows = json.loads(called(gateway.place, "cluster", "list", "--json"))
+    return int(next(row["failed_calls"] for row in rows if row["name"] == cluster))
+
+
+def all_end_well(gateway: Gateway, runs: list[Run]) -> None:
+    """Check that every command runs once, and that no attempt but the first was needed."""
+    for run in runs:
+        run.go()
+    runs[0].until(lambda: set(statuses(gateway)) == {"finished"}, 300)
+    for run in runs:
+        assert [(each["number"], each["outcome"]) for each in run.attempts()] == [(1, "success")]
+        assert (run.count(), run.count("ends")) == (1, 1)
+
+
+def statuses(gateway: Gateway) -> list[str]:
+    rows = json.loads(called(gateway.place, "list", "--json"))
+    return [row["status"] for row in rows]
+
+
+def started(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if run.count()]
+
+
+def waits_for(run: Run) -> str:
+    return str(run.last().get("waits_for", ""))
+
+
+def user(limit: str) -> AbstractContextManager[None]:
+    return changed("user", "alice", limit, LIMIT)
+
+
+def qos(limit: str) -> AbstractContextManager[None]:
+    return changed("qos", "normal", limit, LIMIT)
+
+
+def pool(limit: str) -> AbstractContextManager[None]:
+    return configured("condor", f"{limit} = {LIMIT}")
+
+
+SLURM, HTCONDOR = pytest.mark.slurm, pytest.mark.htcondor
+ROOM_FOR = [
+    pytest.param("slurm", user, "MaxSubmitJobs", "AssocMaxSubmitJobLimit", marks=SLURM),
+    pytest.param("slurm", qos, "MaxSubmitJobsPU", "QOSMaxSubmitJobPerUserLimit", marks=SLURM),
+    pytest.param("htcondor", pool, "MAX_JOBS_PER_OWNER", "MAX_JOBS_PER_OWNER", marks=HTCONDOR),
+    pytest.param("htcondor", pool, "MAX_JOBS_SUBMITTED", "MAX_JOBS_SUBMITTED", marks=HTCONDOR),
+]
+
+
+@pytest.mark.parametrize(("cluster", "limited", "limit", "words"), ROOM_FOR, indirect=["cluster"])
+def test_jobs_wait_while_the_scheduler_takes_no_more(
+    gateway: Gateway, cluster: str, limited: Limited, limit: str, words: str
+) -> None:
+    with limited(limit):
+        runs = crowd(gateway, cluster)
+        runs[0].until(lambda: len(started(runs)) == LIMIT)
+        waiting = [run for run in runs if not run.count()]
+        runs[0].until(lambda: all(words in waits_for(run) for run in waiting))
+        waits = f"waits for cluster {cluster}: "
+        waiting[-1].says("The job is ready", waits, words)
+        said = gateway.place.call("status", waiting[-1].id).stderr
+        assert waits in said
+        assert words in said
+        late = gateway.submit(ONCE, cluster=cluster)
+        late.says(waits, words)
+        _is_polite(gateway, cluster)
+        assert len(started(runs)) == LIMIT
+        all_end_well(gateway, [*runs, late])
+
+
+def _is_polite(gateway: Gateway, cluster: str) -> None:
+    """Check that a scheduler that is full is asked more and more rarely."""
+    before = refusals(gateway, cluster)
+    time.sleep(HELD_UP_S)
+    assert refusals(gateway, cluster) - before <= 3
+    assert before <= 10
+
+
+@pytest.mark.slurm
+def test_a_full_table_of_jobs_holds_nobody_up_for_long(gateway: Gateway) -> None:
+    """Check MaxJobCount: sbatch itself would try again for two minutes."""
+    with configured("slurm", "MaxJobCount=4", "MinJobAge=2"):
+        runs = crowd(gateway, "slurm", 6)
+        waits = "Slurm temporarily unable to accept job"
+        runs[0].until(lambda: any(waits in waits_for(run) for run in runs))
+        runs[0].until(lambda: started(runs))
+        all_end_well(gateway, runs)
+    calls = [float(each) for each in re.findall(r"slurm submit (\S+)s: ", gateway.driver.said())]
+    assert len(calls) > 1
+    assert max(calls) < SHORT_CALL_S
+
+
+@pytest.mark.parametrize(
+    ("cluster", "line"),
+    [
+        pytest.param("slurm", f"MaxArraySize={LIMIT}", marks=pytest.mark.slurm),
+        pytest.param("condor", f"MAX_JOBS_PER_SUBMISSION = {LIMIT}", marks=pytest.mark.htcondor),
+    ],
+)
+def test_submissions_are_as_large_as_the_scheduler_takes(
+    gateway: Gateway, cluster: str, line: str
+) -> None:
+    with configured(cluster, line):
+        runs = crowd(gateway, {"condor": "htcondor"}.get(cluster, cluster), 5)
+        all_end_well(gateway, runs)
+    assert len({run.submissions()[0] for run in runs}) == 2
+
+
+@pytest.mark.slurm
+@pytest.mark.usefixtures("accounting")
+def test_jobs_that_may_not_start_say_which_limit_it_is(gateway: Gateway) -> None:
+    with user("MaxJobs"):
+        runs = crowd(gateway, "slurm", LIMIT + 2)
+        runs[0].until(lambda: len(started(runs)) == LIMIT)
+        waiting = next(run for run in runs if not run.count())
+        waiting.says("waits in the queue (queue says PENDING: AssocMaxJobsLimit)")
+        all_end_well(gateway, runs)
+
+
+def findings(gateway: Gateway) -> dict[str, dict[str, str]]:
+    done = gateway.place.call("doctor", "--quick", "--json")
+    assert done.returncode == 0, done.stderr
+    return {check["name"]: check for check in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "limited", "limit", "name"),
+    [
+        pytest.param("slurm", user, "MaxSubmitJobs", "MaxSubmitJobs in account users",
+                     marks=SLURM),
+        pytest.param("slurm", qos, "MaxSubmitJobsPU", "MaxSubmitJobsPU in QOS normal",
+                     marks=SLURM),
+        pytest.param("htcondor", pool, "MAX_JOBS_PER_OWNER", "MAX_JOBS_PER_OWNER", marks=HTCONDOR),
+    ],
+    indirect=["cluster"],
+)  # fmt: skip
+def test_the_doctor_names_the_limit(
+    gateway: Gateway, cluster: str, limited: Limited, limit: str, name: str
+) -> None:
+    with limited(limit):
+        found = findings(gateway)[f"cluster {cluster}: {name}"]
+    assert found["level"] == "warn"
+    assert f"takes {LIMIT} jobs of yours at once" in found["found"]
+    assert findings(gateway).get(f"cluster {cluster}: {name}", {"level": "ok"})["level"] == "ok"
