@@ -67,14 +67,21 @@ def changed(kind: str, name: str, limit: str, value: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def accounting() -> Iterator[None]:
-    """Have Slurm keep accounts, and enforce what they allow."""
+    """Have Slurm keep accounts."""
     was_on = "accounting: configured" in said_by("sudo", "-n", "testbed-slurmdbd", "status")
     as_root("testbed-slurmdbd", "on")
     try:
-        with configured("slurm", "AccountingStorageEnforce=limits"):
-            yield
+        yield
     finally:
         as_root("testbed-slurmdbd", "start" if was_on else "off")
+
+
+@pytest.fixture
+def enforced(accounting: None) -> Iterator[None]:
+    """Have Slurm enforce what accounts allow."""
+    del accounting
+    with configured("slurm", "AccountingStorageEnforce=limits"):
+        yield
 
 
 @pytest.fixture
@@ -85,9 +92,9 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> str:
-    """Return the cluster's name; limits of Slurm need accounting."""
+    """Return the cluster's name; limits of Slurm are to be enforced."""
     if request.param == "slurm":
-        request.getfixturevalue("accounting")
+        request.getfixturevalue("enforced")
     return str(request.param)
 
 
@@ -209,7 +216,7 @@ def test_submissions_are_as_large_as_the_scheduler_takes(
 
 
 @pytest.mark.slurm
-@pytest.mark.usefixtures("accounting")
+@pytest.mark.usefixtures("enforced")
 def test_jobs_that_may_not_start_say_which_limit_it_is(gateway: Gateway) -> None:
     with user("MaxJobs"):
         runs = crowd(gateway, "slurm", LIMIT + 2)
