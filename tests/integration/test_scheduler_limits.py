@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from itertools import pairwise, takewhile
 
 import pytest
 
+from gateway.core.pauses import length_s
 from tests.integration.place import IN_TEST_BED
 from tests.integration.under_fault import (
     ONCE,
@@ -37,8 +39,9 @@ CLUSTERS = {
 }
 Limited = Callable[[str], AbstractContextManager[None]]
 """Sets a limit of that name."""
-HELD_UP_S = 12
-"""How long the limit is watched while nothing ends."""
+ASKED = 4
+"""How often a scheduler that is full is asked before the pauses are looked at."""
+A_MOMENT_S = 0.1
 
 
 SHORT_CALL_S = 30
@@ -106,10 +109,15 @@ def crowd(gateway: Gateway, cluster: str, number: int = NUMBER) -> list[Run]:
     return runs
 
 
-def refusals(gateway: Gateway, cluster: str) -> int:
-    """Return how many calls the scheduler has answered with a refusal."""
-    rows = json.loads(called(gateway.place, "cluster", "list", "--json"))
-    return int(next(row["failed_calls"] for row in rows if row["name"] == cluster))
+def refused_at(gateway: Gateway, cluster: str) -> list[float]:
+    """Return when submissions were refused since the last one that was taken."""
+    form = re.compile(rf"(\S+ \S+),(\d+) (INFO|WARNING) {cluster} submit ")
+    calls = [match for line in gateway.driver.said().splitlines() if (match := form.match(line))]
+    refused = list(takewhile(lambda call: call[3] == "WARNING", reversed(calls)))
+    return [
+        datetime.fromisoformat(call[1]).timestamp() + int(call[2]) / 1000
+        for call in reversed(refused)
+    ]
 
 
 def all_end_well(gateway: Gateway, runs: list[Run]) -> None:
@@ -172,17 +180,17 @@ def test_jobs_wait_while_the_scheduler_takes_no_more(
         assert words in said
         late = gateway.submit(ONCE, cluster=cluster)
         late.says(waits, words)
-        _is_polite(gateway, cluster)
+        _is_polite(gateway, cluster, late)
         assert len(started(runs)) == LIMIT
         all_end_well(gateway, [*runs, late])
 
 
-def _is_polite(gateway: Gateway, cluster: str) -> None:
+def _is_polite(gateway: Gateway, cluster: str, run: Run) -> None:
     """Check that a scheduler that is full is asked more and more rarely."""
-    before = refusals(gateway, cluster)
-    time.sleep(HELD_UP_S)
-    assert refusals(gateway, cluster) - before <= 3
-    assert before <= 10
+    run.until(lambda: len(refused_at(gateway, cluster)) >= ASKED)
+    pauses = [later - earlier for earlier, later in pairwise(refused_at(gateway, cluster))]
+    for number, pause in enumerate(pauses):
+        assert pause >= length_s(number) - A_MOMENT_S
 
 
 @pytest.mark.slurm
