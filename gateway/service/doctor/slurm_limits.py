@@ -15,8 +15,9 @@ from gateway.site.model import SlurmCluster
 from gateway.vocabulary.units import show_seconds
 
 CONFIG = ("scontrol", "show", "config")
-_ASSOCIATION = ("Cluster", "Account", "Partition", "DefaultQOS", "MaxSubmitJobs", "MaxJobs",
-                "MaxWall")  # fmt: skip
+_ASSOCIATION = (
+    "Cluster", "Account", "Partition", "QOS", "DefaultQOS", "MaxSubmitJobs", "MaxJobs", "MaxWall",
+)  # fmt: skip
 _ACCOUNT = ("Cluster", "GrpSubmitJobs", "GrpJobs")
 _QOS = ("Name", "MaxSubmitJobsPU", "MaxJobsPU", "GrpSubmitJobs", "GrpJobs", "MaxWall")
 _LIST = ("sacctmgr", "--noheader", "--parsable2", "show")
@@ -43,7 +44,7 @@ def slurm_limits(name: str, settings: SlurmCluster, run: Run) -> Iterator[Check]
     accounts = list(dict.fromkeys(row["Account"] for row in mine))
     for account in accounts:
         found += _account(name, settings, run, account, cluster)
-    wanted = settings.qos or next((row["DefaultQOS"] for row in mine if row["DefaultQOS"]), "")
+    wanted = settings.qos or next(filter(None, map(_usual_qos, mine)), "")
     found += _qos(name, settings, run, wanted)
     nothing = f"none of jobs or walltime is set for you; account: {', '.join(accounts) or 'none'}"
     yield from found or [ok(title, nothing)]
@@ -82,6 +83,11 @@ def _chosen(rows: list[Row], settings: SlurmCluster, cluster: str) -> list[Row]:
         and row["Account"] == (settings.account or row["Account"])
         and row["Partition"] in ("", settings.partition)
     ]
+
+
+def _usual_qos(row: Row) -> str:
+    """Return the QOS of jobs that name none: the default one, or the only one there is."""
+    return row["DefaultQOS"] or ("" if "," in row["QOS"] else row["QOS"])
 
 
 def _number(text: str) -> int | None:

@@ -34,7 +34,7 @@ class Slurm:
 
     def __init__(
         self,
-        mine: str = "testbed|users||normal|||\n",
+        mine: str = "testbed|users||normal||||\n",
         account: str = "testbed||\n",
         qos: str = "normal|||||\n",
         config: str = CONFIG,
@@ -74,20 +74,20 @@ def test_nothing_is_limited() -> None:
 @pytest.mark.parametrize(
     ("listed", "name", "level", "words"),
     [
-        ({"mine": "testbed|users||normal|3||\n"}, "MaxSubmitJobs in account users", "warn",
+        ({"mine": "testbed|users||normal||3||\n"}, "MaxSubmitJobs in account users", "warn",
          "takes 3 jobs of yours"),
-        ({"mine": "testbed|users||normal|500||\n"}, "MaxSubmitJobs in account users", "ok",
+        ({"mine": "testbed|users||normal||500||\n"}, "MaxSubmitJobs in account users", "ok",
          "takes 500"),
-        ({"mine": "testbed|users||normal|0||\n"}, "MaxSubmitJobs in account users", "fail",
+        ({"mine": "testbed|users||normal||0||\n"}, "MaxSubmitJobs in account users", "fail",
          "no job of yours"),
-        ({"mine": "testbed|users||normal||2|\n"}, "MaxJobs in account users", "ok",
+        ({"mine": "testbed|users||normal|||2|\n"}, "MaxJobs in account users", "ok",
          "runs 2 jobs of yours at once; others wait"),
-        ({"mine": "testbed|users||normal||0|\n"}, "MaxJobs in account users", "fail", "starts no"),
+        ({"mine": "testbed|users||normal|||0|\n"}, "MaxJobs in account users", "fail", "starts no"),
         ({"account": "testbed|7|\n"}, "GrpSubmitJobs in account users", "warn",
          "takes 7 jobs of all its users"),
         ({"qos": "other|1||||\nnormal|4||||\n"}, "MaxSubmitJobsPU in QOS normal", "warn",
          "takes 4"),
-        ({"mine": "testbed|users||normal|||00:30:00\n"}, "MaxWall in account users", "fail",
+        ({"mine": "testbed|users||normal||||00:30:00\n"}, "MaxWall in account users", "fail",
          "30m"),
         ({"qos": "normal|||||1-12:00:00\n"}, "MaxWall in QOS normal", "warn", "1d 12h"),
         ({"qos": "normal|||||7-00:00:00\n"}, "MaxWall in QOS normal", "ok", "7d"),
@@ -104,16 +104,16 @@ def test_a_limit_and_what_it_means(
 
 
 def test_a_site_that_keeps_below_the_limit_is_well() -> None:
-    checks = found(Slurm(mine="testbed|users||normal|3||\n"), max_active_tasks=3)
+    checks = found(Slurm(mine="testbed|users||normal||3||\n"), max_active_tasks=3)
     assert checks["MaxSubmitJobs in account users"].level is Level.OK
 
 
 def test_associations_of_others_do_not_count() -> None:
     rows = (
-        "testbed|users|other|normal|1||\n"
-        "elsewhere|users||normal|2||\n"
-        "testbed|another||normal|3||\n"
-        "testbed|users|main|high|4||\n"
+        "testbed|users|other|normal||1||\n"
+        "elsewhere|users||normal||2||\n"
+        "testbed|another||normal||3||\n"
+        "testbed|users|main|normal,high|high|4||\n"
     )
     slurm = Slurm(mine=rows, qos="normal|8||||\nhigh|9||||\n")
     checks = found(slurm, account="users", partition="main")
@@ -121,8 +121,14 @@ def test_associations_of_others_do_not_count() -> None:
     assert "takes 4" in checks["MaxSubmitJobs in account users"].found
 
 
+def test_of_several_qos_without_a_default_none_is_taken_for_ours() -> None:
+    slurm = Slurm(mine="testbed|users||high,normal||||\n", qos="normal|4||||\n")
+    assert list(found(slurm)) == ["limits of accounting"]
+    assert list(found(slurm, qos="normal")) == ["MaxSubmitJobsPU in QOS normal"]
+
+
 def test_limits_that_slurm_does_not_enforce_are_none() -> None:
-    slurm = Slurm(mine="testbed|users||normal|3||\n", config=NOT_ENFORCED)
+    slurm = Slurm(mine="testbed|users||normal||3||\n", config=NOT_ENFORCED)
     (check,) = found(slurm).values()
     assert check.level is Level.OK
     assert "none is enforced" in check.found
