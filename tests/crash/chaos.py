@@ -16,6 +16,8 @@ from tests.crash.processes import KILLED, LONGEST_S, Bench, is_alive
 NOT_HERE = ("images", "conversion", "migration", "download", "removal", "delete", "restart")
 STAY = "; sleep 600"
 """Longer than anybody waits for what is left behind to end by itself."""
+LEAST_TICKS = 40
+"""How many drivers must have moved nothing, however long that took."""
 AT = [point.name for point in CrashPoint if point.place not in NOT_HERE]
 
 
@@ -28,7 +30,7 @@ class Round:
     pace
         Longest time between two deeds, in seconds: jobs are to run meanwhile.
     patience
-        How long nothing may move, in seconds, before the round is given up.
+        How long nothing may move, in seconds, before the round is given up (see `LEAST_TICKS`).
     stays
         Whether the last command of the first workflow stays until the workflow is stopped.
     """
@@ -178,13 +180,14 @@ class Round:
 
     def drive(self, reached: Callable[[], bool]) -> None:
         """Drive until something is so, or nothing moves."""
-        seen, deadline = 0, time.monotonic() + self.patience
-        # A busy machine may be slow; what does not move at all is stuck.
-        while not reached() and time.monotonic() < deadline:
+        seen, ticks, deadline = 0, 0, time.monotonic() + self.patience
+        # A busy machine may be slow; what no driver moves any more is stuck.
+        while not reached() and (ticks < LEAST_TICKS or time.monotonic() < deadline):
+            ticks += 1
             self.bench.wait(self.bench.start("tick", "--for", f"{self.pace}"))
             moves = len(self.bench.moves())
             if moves != seen:
-                seen, deadline = moves, time.monotonic() + self.patience
+                seen, ticks, deadline = moves, 0, time.monotonic() + self.patience
 
     def wrong(self) -> list[str]:
         """Check the promises."""

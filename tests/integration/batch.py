@@ -96,19 +96,22 @@ class BatchBench(Bench):
     def drive(self, kind: str, reached: Callable[[], bool] | None = None) -> None:
         """Drive in one of the ways until something is so; default: until all is over."""
         reached = reached or self.over
-        deadline = time.monotonic() + LONGEST_S
+        seen, deadline = 0, time.monotonic() + LONGEST_S
         while not reached():
+            # A busy machine may be slow; what does not move at all is stuck.
+            if (moves := len(self.moves())) != seen:
+                seen, deadline = moves, time.monotonic() + LONGEST_S
             assert time.monotonic() < deadline, f"waited in vain\n{self.told()}"
             if kind == "tick":
                 self.run("tick", "--for", "1")
             else:
-                self._stay(DRIVERS[kind], lambda: reached() or time.monotonic() > deadline)
+                self._stay(DRIVERS[kind], reached, deadline)
 
-    def _stay(self, words: Sequence[str], enough: Callable[[], bool]) -> None:
-        """Have one driver until it is enough, or it is killed."""
+    def _stay(self, words: Sequence[str], reached: Callable[[], bool], deadline: float) -> None:
+        """Have one driver until something is so, or it is killed, or it is late."""
         armed = self.kill_at[0] if self.kill_at else ""
         pid = self.start(*words, kill_at=armed)
-        while is_alive(pid) and not enough():
+        while is_alive(pid) and not reached() and time.monotonic() < deadline:
             time.sleep(0.2)
         if is_alive(pid):
             os.kill(pid, signal.SIGTERM)
