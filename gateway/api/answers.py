@@ -192,6 +192,7 @@ ANSWERS: dict[str, Schema] = {
         message=TEXT,
         workspace=TEXT,
         progress=by_name(WHOLE),
+        held_up=several(thing(kind=TEXT, reason=TEXT, hint=TEXT)),
         images=several(ANYTHING),
         jobs=several(JOB),
     ),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gateway.cli.holdup_news import HoldupNews
 from gateway.cli.output import talk
 from gateway.cli.progress import screen_for
 from gateway.composition.app import App
@@ -97,10 +98,12 @@ def follow(
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     began = time.monotonic()
+    holdups = HoldupNews(app.holdups.of, quiet=quiet)
     with screen_for(sys.stderr, quiet=quiet) as screen:
         while True:
-            view = _patiently(lambda: app.views.show(workflow.id))
+            view = _patiently(lambda: app.views.show(workflow.id), screen.say)
             screen.show(view)
+            holdups.tell(view, screen.say)
             if view.workflow.status.is_terminal:
                 return view
             check()
@@ -114,15 +117,19 @@ def follow(
             time.sleep(POLL_S if now - began < 300 else SLOW_POLL_S)
 
 
-def _patiently(ask: Callable[[], WorkflowView]) -> WorkflowView:
-    """Ask again while the state is unreachable, for a limited time."""
+def _patiently(ask: Callable[[], WorkflowView], say: Callable[[str], None]) -> WorkflowView:
+    """Ask again while the state is unreachable, for a limited time; say so once."""
     deadline = time.monotonic() + PATIENCE_S
+    said = ""
     while True:
         try:
             return ask()
-        except UnreachableError:
+        except UnreachableError as error:
             if time.monotonic() >= deadline:
                 raise
+            if said != error.message:
+                said = error.message
+                say(f"cannot see how far it is, will look again: {said}; {error.hint}")
             time.sleep(SLOW_POLL_S)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from gateway.cli.output import talk
 from gateway.service.views import JobView, WorkflowView
 from gateway.vocabulary.states import AttemptState, JobState
 from gateway.vocabulary.units import show_seconds
@@ -34,6 +35,9 @@ class Screen(Protocol):
     def show(self, view: WorkflowView) -> None:
         """Show the present state."""
 
+    def say(self, text: str) -> None:
+        """Say something that stays."""
+
 
 @contextmanager
 def screen_for(stream: TextIO, *, quiet: bool) -> Iterator[Screen]:
@@ -56,6 +60,10 @@ class Silence:
     def show(self, view: WorkflowView) -> None:
         """Show nothing."""
 
+    def say(self, text: str) -> None:
+        """Say it nevertheless: what stays is no progress."""
+        talk(text)
+
 
 class Lines:
     """One line for each change, for logs and cron mails."""
@@ -71,11 +79,15 @@ class Lines:
         for each in view.jobs:
             self._say(each.job.id, f"{name}: {each.job.step}: {describe(each)}")
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        clock = datetime.now().astimezone().strftime("%H:%M:%S")
+        print(clock, text, file=self._stream, flush=True)
+
     def _say(self, topic: str, text: str) -> None:
         if self._said.get(topic) != text:
             self._said[topic] = text
-            clock = datetime.now().astimezone().strftime("%H:%M:%S")
-            print(clock, text, file=self._stream, flush=True)
+            self.say(text)
 
 
 class LiveTable:
@@ -86,7 +98,15 @@ class LiveTable:
 
     def show(self, view: WorkflowView) -> None:
         """Renew the table."""
-        self._live.update(jobs_table(view, time.time()))
+        from rich.console import Group
+        from rich.text import Text
+
+        # As a title of the table it would be folded to the table's width.
+        self._live.update(Group(Text.from_markup(headline(view)), jobs_table(view, time.time())))
+
+    def say(self, text: str) -> None:
+        """Print a line above the table."""
+        self._live.console.print(_plain(text), highlight=False)
 
 
 def state_word(view: JobView) -> str:
@@ -113,16 +133,20 @@ def describe(view: JobView) -> str:
     return f"{last.state.value} on {job.cluster}: {last.reason}{again}"
 
 
+def headline(view: WorkflowView) -> str:
+    """Return the name and the state of a workflow, with marks for the screen."""
+    workflow, progress = view.workflow, view.progress
+    return (
+        f"[bold]{_plain(workflow.full_name)}[/] {workflow.status.value}  "
+        f"{progress.finished}/{progress.total} jobs"
+    )
+
+
 def jobs_table(view: WorkflowView, now: float) -> Table:
     """Return the jobs of a workflow as a table; of many, those that matter now."""
     from rich.table import Table
 
-    workflow, progress = view.workflow, view.progress
-    title = (
-        f"[bold]{_plain(workflow.full_name)}[/] {workflow.status.value}  "
-        f"{progress.finished}/{progress.total} jobs"
-    )
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(width=1)
     table.add_column(max_width=40, no_wrap=True)
     table.add_column(justify="right")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.service.doctor.examine import Doctor
     from gateway.service.explain import Explanations
     from gateway.service.files import Files
+    from gateway.service.holdups import Holdups
     from gateway.service.logs import Logs
     from gateway.service.site_status import SiteStatus
     from gateway.service.usage import UsageBook
@@ -105,6 +106,11 @@ class App:
     def logs(self) -> Logs:
         """What jobs wrote."""
         return self.mine.logs
+
+    @property
+    def holdups(self) -> Holdups:
+        """What a workflow waits for."""
+        return self.mine.holdups
 
     @property
     def explanations(self) -> Explanations:

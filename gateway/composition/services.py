@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gateway.service.comparison import Comparisons
     from gateway.service.explain import Explanations
     from gateway.service.files import Files
+    from gateway.service.holdups import Holdups
     from gateway.service.launch import Launcher
     from gateway.service.logs import Logs
     from gateway.service.retention import RetentionRules
@@ -139,4 +140,11 @@ class Services:
         """Why a job is where it is."""
         from gateway.service.explain import Explanations
 
-        return Explanations(self._store, self.views, time.time)
+        return Explanations(self._store, self.views, self.holdups, time.time)
+
+    @cached_property
+    def holdups(self) -> Holdups:
+        """What a workflow waits for."""
+        from gateway.service.holdups import Holdups
+
+        return Holdups(self._store, self._site, time.time)

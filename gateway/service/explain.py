@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import NotFoundError, UsageError
+from gateway.service.holdups import UNRECORDED, Holdups, unrecorded_end
 from gateway.service.views import JobView, Views, WorkflowView, current_job
 from gateway.store.store import Store, Transaction
-from gateway.submitters.control import log_paths
+from gateway.submitters.control import exit_record_path, log_paths
 from gateway.vocabulary.records import Attempt, Event, Job
 from gateway.vocabulary.states import AttemptState, WorkflowStatus
-from gateway.vocabulary.units import show_bytes, show_seconds
+from gateway.vocabulary.units import show_seconds
+from gateway.workspace.trouble import free_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,12 @@ class Explanation:
 class Explanations:
     """Explains jobs and workflows."""
 
-    def __init__(self, store: Store, views: Views, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, views: Views, holdups: Holdups, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._views = views
+        self._holdups = holdups
         self._clock = clock
 
     def of(self, asked: str) -> Explanation:
@@ -125,10 +129,11 @@ class Explanations:
         if attempt.outcome:
             facts.append((f"{word}, came to", f"{attempt.outcome.value}: {attempt.reason}"))
         if control_dir and attempt.task_index is not None:
-            out, err = log_paths(Path(control_dir), attempt.task_index, attempt.restart)
+            place = (Path(control_dir), attempt.task_index, attempt.restart)
+            out, err = log_paths(*place)
             facts += [
                 (f"{word}, control files", control_dir),
-                (f"{word}, exit record", str(exit_record_path(Path(control_dir), attempt))),
+                (f"{word}, exit record", str(exit_record_path(*place))),
                 (f"{word}, standard output", str(out)),
                 (f"{word}, standard error", str(err)),
             ]
@@ -148,20 +153,11 @@ class Explanations:
 
     def _of_disk(self, transaction: Transaction, attempt: Attempt) -> str:
         """Say that the command has ended and that its exit record cannot be completed."""
-        control_dir = transaction.jobs.control_dir(attempt.key)
-        if control_dir is None or attempt.task_index is None:
+        where = unrecorded_end(transaction, attempt, self._clock())
+        if where is None:
             return ""
-        record = exit_record_path(Path(control_dir), attempt)
-        try:
-            if record.exists() or not record.with_name(f".{record.stem}.part").exists():
-                return ""
-            free = show_bytes(shutil.disk_usage(record.parent).free)
-        except OSError:
-            return ""
-        return (
-            " Its command has ended and its exit record is begun, not complete. If that lasts, the "
-            f"disk is full or a quota used up: {free} free for {record.parent}."
-        )
+        words = UNRECORDED[0].upper() + UNRECORDED[1:]
+        return f" {words}: the disk is full or a quota used up ({free_space(where)} for {where})."
 
     def _of_fetch(self, transaction: Transaction, job: Job) -> str:
         """Say how far the job is that fetches the image of another."""
@@ -175,6 +171,7 @@ class Explanations:
 
     def _of_workflow(self, view: WorkflowView) -> Explanation:
         workflow = view.workflow
+        held_up = "".join(f" Held up: {each}." for each in self._holdups.of(view))
         with self._store.read() as transaction:
             lease = transaction.leases.current()
             current = current_job(view.jobs)
@@ -192,7 +189,7 @@ class Explanations:
             facts.append(("driven by", f"{lease.purpose}, process {lease.pid} on {lease.host}"))
         return Explanation(
             f"workflow {workflow.full_name}",
-            self._workflow_sentence(view, about_job, driven=driven),
+            self._workflow_sentence(view, about_job, driven=driven) + held_up,
             tuple(facts),
             tuple(events),
         )
@@ -217,11 +214,6 @@ class Explanations:
             f"{stopping}The workflow is {workflow.status.value} with step "
             f"{current.job.step!r}. {about_job}{asleep}"
         )
-
-
-def exit_record_path(control_dir: Path, attempt: Attempt) -> Path:
-    """Return where the job script writes how the attempt ended."""
-    return control_dir / "exits" / f"{attempt.task_index}.{attempt.restart}.json"
 
 
 def _last_words(observed: Mapping[str, Any]) -> str:

@@ -245,9 +245,10 @@ def workflow_data(workflow: Workflow, progress: Progress) -> dict[str, Any]:
     }
 
 
-def view_data(view: WorkflowView) -> dict[str, Any]:
-    """Return a whole view as JSON types."""
+def view_data(view: WorkflowView, held_up: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+    """Return a whole view as JSON types, with what holds the workflow up."""
     return workflow_data(view.workflow, view.progress) | {
+        "held_up": list(held_up),
         "images": list(view.images),
         "jobs": [job_data(each) for each in view.jobs],
     }

@@ -248,6 +248,11 @@ def _build(kind: type[Record], data: dict[str, Any]) -> Record | None:
         return None
 
 
+def exit_record_path(control_dir: Path, index: int, restart: int) -> Path:
+    """Return the file that says how a task ended."""
+    return control_dir / "exits" / f"{index}.{restart}.json"
+
+
 def log_paths(control_dir: Path, index: int, restart: int) -> tuple[Path, Path]:
     """Return the files of standard output and standard error."""
     stem = f"{index}.{restart}"

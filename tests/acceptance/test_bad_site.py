@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -178,6 +179,8 @@ def mounted(bench: Bench, mount: str, script: str) -> subprocess.CompletedProces
     return done
 
 
+OWN_CLUSTER = {"disk": {"type": "local", "cpus": 4, "memory": "4 GiB"}}
+"""Jobs of other tests on this machine, on clusters of other names, take no room here."""
 FULL = 'mount -t tmpfs -o size=1m none "$shared"'
 
 
@@ -228,6 +231,53 @@ def test_a_job_that_fills_the_disk_is_judged_once_there_is_room(bench: Bench) ->
 
     assert done.stdout == "code 7\ncode 1\n"
     assert "exit code 1" in done.stderr
+
+
+@pytest.mark.usefixtures("mounts")
+@pytest.mark.parametrize("words", ["run", "run -q", "submit >/dev/null; gateway wait workflow"])
+def test_who_follows_a_workflow_hears_of_a_full_disk_once(bench: Bench, words: str) -> None:
+    """The job has filled the disk, so nothing of it comes back."""
+    bench.write_site(clusters=OWN_CLUSTER)
+    bench.write_spec(step("a", "head -c 3M /dev/zero > big; sleep 60"))
+
+    done = mounted(bench, FULL, f"gateway {words} --timeout 20; gateway status workflow --json")
+
+    told = [line for line in done.stderr.splitlines() if "is held up" in line]
+    assert len(told) == 1
+    assert f"the disk under {bench.shared} is full; make room" in told[0]
+    held_up = json.loads(done.stdout)["held_up"]
+    assert [each["kind"] for each in held_up] == ["disk"]
+    assert held_up[0]["reason"] == f"the disk under {bench.shared} is full"
+
+
+@pytest.mark.usefixtures("mounts")
+def test_a_full_disk_is_told_by_the_live_table_and_by_status(bench: Bench) -> None:
+    waits = "touch started; for i in $$(seq 600); do [ -e go ] && exit 0; sleep 0.1; done"
+    bench.write_site(clusters=OWN_CLUSTER)
+    bench.write_spec(step("a", waits))
+    terminal = "import pty, sys; pty.spawn(sys.argv[1:])"
+    script = f"""
+        export TERM=xterm COLUMNS=200
+        seen() {{ for i in $(seq 600); do "$@" 2>/dev/null && break; sleep 0.1; done; }}
+        (
+            seen eval 'ls "$shared"/workspaces/*/started >/dev/null'
+            head -c 2M /dev/zero > "$shared/ballast"
+            seen grep -q "is held up" screen
+            gateway status workflow
+            rm "$shared/ballast"
+            seen grep -q "no longer held up" screen
+            touch "$shared"/workspaces/*/go
+        ) 2>&1 | cat &
+        "{sys.executable}" -c '{terminal}' "{sys.executable}" -m gateway run >screen; wait
+    """
+
+    done = mounted(bench, FULL, script)
+
+    screen = (bench.here / "screen").read_text()
+    reason = f"the disk under {bench.shared} is full; make room"
+    assert screen.count(f"is held up: {reason}") == 1
+    assert "is no longer held up" in screen
+    assert f"Held up: {reason}" in done.stdout
 
 
 READ_ONLY = 'mount --bind "$shared" "$shared"; mount -o remount,ro,bind "$shared"'

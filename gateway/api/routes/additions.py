@@ -52,7 +52,8 @@ def metrics(request: Request, caller: SignedIn) -> Response:
 @router.get("/workflows/{workflow}", summary="A workflow with its jobs, attempts and images")
 def workflow_details(caller: SignedIn, workflow: str) -> dict[str, Any]:
     """Return everything that `gateway status --json` says."""
-    return view_data(caller.services.views.show(workflow))
+    view = caller.services.views.show(workflow)
+    return view_data(view, [each.to_json() for each in caller.services.holdups.of(view)])
 
 
 @router.get("/workflows/{workflow}/jobs", summary="The jobs of a workflow with resources used")

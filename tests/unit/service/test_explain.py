@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.service.explain import Explanation, Explanations
+from gateway.service.holdups import Holdups
 from gateway.service.views import Views
 from gateway.vocabulary.evidence import SchedulerState
 from tests.unit.core.conftest import Machine, build_machine
@@ -19,7 +21,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def explained(machine: Machine, asked: str) -> Explanation:
-    return Explanations(machine.store, Views(machine.store), machine.clock).of(asked)
+    holdups = Holdups(machine.store, machine.parts.site, machine.clock)
+    return Explanations(machine.store, Views(machine.store), holdups, machine.clock).of(asked)
 
 
 def test_the_schedulers_own_words_are_shown(machine: Machine) -> None:
@@ -73,8 +76,11 @@ def test_an_exit_record_that_finds_no_room_is_told(machine: Machine) -> None:
     record = Path(dict(explained(machine, job.id).facts)["attempt 1, exit record"])
     assert "quota" not in explained(machine, job.id).sentence
 
-    record.with_name(f".{record.stem}.part").touch()
+    part = record.with_name(f".{record.stem}.part")
+    part.touch()
+    os.utime(part, (machine.clock() - 5, machine.clock() - 5))
 
     sentence = explained(machine, job.id).sentence
     assert "exit record is begun, not complete" in sentence
     assert f"free for {record.parent}" in sentence
+    assert "Held up: step" in explained(machine, workflow.id).sentence
