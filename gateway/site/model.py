@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.units import parse_mib, parse_seconds
@@ -34,7 +42,13 @@ def _path(value: Any) -> Any:
     return path
 
 
-Mib = Annotated[int, BeforeValidator(_mib)]
+def _show_mib(value: int) -> str:
+    return f"{value} MiB"
+
+
+Mib = Annotated[
+    int, BeforeValidator(_mib), PlainSerializer(_show_mib, return_type=str, when_used="json")
+]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 UserPath = Annotated[Path, BeforeValidator(_path)]
 
