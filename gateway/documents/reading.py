@@ -8,8 +8,13 @@ from gateway.documents.document import Document
 from gateway.documents.yaml_text import MAX_BYTES, parse_yaml, unreadable
 
 
-def read_document(path: Path, name: str = "") -> Document:
+def read_document(path: Path, name: str = "", *, if_absent: str = "") -> Document:
     """Read a YAML file; messages call it ``name``, or as ``path`` was given.
+
+    Parameters
+    ----------
+    if_absent
+        What to do where there is no such file.
 
     Raises
     ------
@@ -21,8 +26,7 @@ def read_document(path: Path, name: str = "") -> Document:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        hint = "name the file with -f, or go to its directory"
-        raise unreadable(name, f"{name}: {error.strerror}", hint) from error
+        raise unreadable(name, f"{name}: {error.strerror}", if_absent) from error
     except OSError as error:
         raise unreadable(name, f"{name}: {error.strerror or error}") from error
     except ValueError as error:

@@ -61,10 +61,10 @@ def load_file(path: Path, *, called: str | None = None) -> LoadedSpec:
     from gateway.documents.reading import read_document
 
     name = called or str(path)
-    document = read_document(path, name)
+    document = read_document(path, name, if_absent="name the file with -f, or go to its directory")
     if document.data is None:
         raise SpecError(f"{name} is not valid", problems=(f"{name}: is empty",))
-    return _load(_with_steps_file(_without_blanks(document), path.parent, Path(name).parent), name)
+    return _load(_with_steps_file(_without_blanks(document), path, name), name)
 
 
 def load_data(data: Mapping[str, Any]) -> LoadedSpec:
@@ -131,7 +131,8 @@ def _with_text_version(document: Document) -> Document:
     return replace(document, data={**document.data, "version": str(version)})
 
 
-def _with_steps_file(document: Document, base: Path, shown: Path) -> Document:
+def _with_steps_file(document: Document, path: Path, name: str) -> Document:
+    """Take the steps from the file that ``workflow.file`` names, if they stand there."""
     from gateway.documents.reading import read_document
     from gateway.spec.paths import file_path
 
@@ -142,9 +143,22 @@ def _with_steps_file(document: Document, base: Path, shown: Path) -> Document:
     if workflow.get("specification") is not None or not isinstance(named, str):
         return document
     try:
-        steps = read_document(base / file_path(named), str(shown / file_path(named)))
+        file = file_path(named)
     except ValueError:
         return document
+    try:
+        steps = read_document(path.parent / file, str(Path(name).parent / file))
+    except SpecError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        place = document.prefix(("workflow", "file"))
+        why = f"workflow.file: {named} cannot be read: {error.__cause__.strerror}"
+        raise SpecError(
+            f"{name} is not valid",
+            problems=(printable(f"{place}{why}"),),
+            hint=f"correct workflow.file, whose path begins in the directory of {Path(name).name}, "
+            "or write the steps below workflow.specification",
+        ) from error
     return document.graft(STEPS[:-1], steps)
 
 

@@ -128,11 +128,23 @@ def test_steps_in_another_file_are_taken_in(tmp_path: Path) -> None:
     assert restore(spec.raw) == spec
 
 
-def test_steps_in_a_missing_file(tmp_path: Path) -> None:
-    text = "workflow: {type: serial, file: absent.yaml}\n"
-    assert problems_of(lambda: load_text(tmp_path, text), tmp_path) == [
-        "absent.yaml: No such file or directory"
-    ]
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [(lambda _: None, "No such file or directory"), (Path.mkdir, "Is a directory")],
+)
+def test_steps_file_that_cannot_be_read_is_named_with_its_place(
+    tmp_path: Path, make: Callable[[Path], None], why: str
+) -> None:
+    make(tmp_path / "steps.yaml")
+    (tmp_path / "reana.yaml").write_text("workflow:\n  type: serial\n  file: steps.yaml\n")
+
+    with pytest.raises(SpecError) as caught:
+        load_file(tmp_path / "reana.yaml", called="reana.yaml")
+
+    assert caught.value.problems == (
+        f"reana.yaml:3:9: workflow.file: steps.yaml cannot be read: {why}",
+    )
+    assert "correct workflow.file" in caught.value.hint
 
 
 def test_steps_file_outside_is_refused(tmp_path: Path) -> None:
