@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.errors import NotFoundError, SpecError
+from gateway.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from gateway.documents.document import Document
@@ -43,7 +43,7 @@ def load_site(path: Path | None = None) -> Site:
     ------
     SpecError
         If the file is wrong; ``problems`` holds ``site.yaml:3:5: ...`` lines.
-    NotFoundError
+    UsageError
         If a file that was asked for does not exist.
     """
     return read_site(path).site
@@ -73,7 +73,7 @@ def find_site_file(path: Path | None, environ: Mapping[str, str]) -> Path | None
 
     Raises
     ------
-    NotFoundError
+    UsageError
         If ``path`` or ``$GATEWAY_SITE`` names no file.
     """
     named = environ.get("GATEWAY_SITE")
@@ -102,7 +102,7 @@ def _may_exist(path: Path) -> bool:
 def _existing(path: Path, source: str) -> Path:
     if not _may_exist(path):
         hint = f"correct {source}, or leave it away to use the defaults"
-        raise NotFoundError(f"the site file {path} does not exist", hint=hint)
+        raise UsageError(f"the site file {path} does not exist", hint=hint)
     return path
 
 

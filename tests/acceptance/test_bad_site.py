@@ -62,8 +62,34 @@ def test_a_wrong_site_file_is_refused_with_the_place(
 def test_a_site_file_that_does_not_exist(bench: Bench) -> None:
     bench.site_file.unlink()
 
-    assert "$GATEWAY_SITE" in bench.refused(ExitCode.NOT_FOUND, "list")
-    assert "--site" in bench.refused(ExitCode.NOT_FOUND, "--site", "nosuch.yaml", "list")
+    assert "$GATEWAY_SITE" in bench.refused(ExitCode.USAGE, "list")
+    assert "--site" in bench.refused(ExitCode.USAGE, "--site", "nosuch.yaml", "list")
+
+
+def test_what_config_show_prints_is_a_site_file(bench: Bench) -> None:
+    bench.write_site(
+        containers={"runtime": "host", "build_memory": "3 GiB", "image_map": {"a:1": "/b.sif"}},
+        clusters={
+            "yes": {"type": "local", "memory": "2500 MB", "maximum": {"disk": "1 TiB"}},
+            "s": {"type": "slurm", "defaults": {"memory": "2 GiB", "walltime": "1h30m"}},
+            "c": {"type": "htcondor", "extra_lines": ['+JobFlavour = "espresso"'], "held_for": 0},
+        },
+    )
+    shown = bench.ok("config", "show").out
+    as_json = bench.ok("config", "show", "--json").json()["site"]
+    for number, text in enumerate((shown, json.dumps(as_json))):
+        again = bench.here / f"again{number}.yaml"
+        again.write_text(text)
+
+        bench.ok("config", "check", str(again))
+        assert bench.ok("--site", str(again), "config", "show").out == shown
+
+
+def test_a_file_to_check_that_does_not_exist(bench: Bench) -> None:
+    said = bench.refused(ExitCode.USAGE, "config", "check", "nosuch.yaml")
+
+    assert "nosuch.yaml" in said
+    assert "-f" not in said
 
 
 def test_help_works_with_a_wrong_site(bench: Bench) -> None:

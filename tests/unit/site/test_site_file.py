@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import ExitCode, NotFoundError, SpecError
+from gateway.errors import ExitCode, SpecError, UsageError
 from gateway.site import load
 from gateway.site.load import find_site_file, load_site, read_site
 from gateway.site.model import Site
@@ -83,7 +83,7 @@ def test_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_file_that_was_asked_for_must_exist(tmp_path: Path, source: str) -> None:
     absent = tmp_path / "absent.yaml"
     path, environ = (absent, {}) if source == "--site" else (None, {"GATEWAY_SITE": str(absent)})
-    with pytest.raises(NotFoundError, match=r"absent\.yaml does not exist") as caught:
+    with pytest.raises(UsageError, match=r"absent\.yaml does not exist") as caught:
         find_site_file(path, environ)
     assert source in caught.value.hint
 
