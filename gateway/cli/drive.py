@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.main import app_of
-from gateway.cli.options import json_option
+from gateway.cli.options import json_option, seconds
 from gateway.cli.output import print_json, talk
 from gateway.errors import ExitCode, GatewayError
 
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 @click.command("tick")
 @click.option(
     "--for",
-    "seconds",
-    type=float,
-    default=0.0,
+    "span",
+    metavar="SECONDS",
+    callback=seconds,
+    default="0",
     help="Go on for so many seconds, to do more in one cron minute.",
 )
 @json_option
 @click.pass_context
-def tick_command(context: click.Context, seconds: float, as_json: bool) -> int:
+def tick_command(context: click.Context, span: float, as_json: bool) -> int:
     """Bring all workflows forward once, and end. For cron, acron, scrontab.
 
     Harmless at any time, also beside `gateway serve`. Says nothing unless there is trouble.
@@ -55,11 +56,11 @@ def tick_command(context: click.Context, seconds: float, as_json: bool) -> int:
         changes += done.changes
         troubles.extend(trouble for trouble in done.troubles if trouble not in troubles)
 
-    if not seconds and not app.has_work():
+    if not span and not app.has_work():
         if as_json:
             print_json({"drove": False, "changes": 0, "troubles": []})
         return int(ExitCode.OK)
-    drove = app.driver("tick").once(note, until=time.time() + seconds if seconds else 0.0)
+    drove = app.driver("tick").once(note, until=time.time() + span if span else 0.0)
     if as_json:
         print_json({"drove": drove, "changes": changes, "troubles": troubles})
     for trouble in troubles:

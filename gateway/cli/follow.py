@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gateway.cli.holdup_news import HoldupNews
-from gateway.cli.output import talk
+from gateway.cli.output import shortened, talk
 from gateway.cli.progress import screen_for
 from gateway.composition.app import App
 from gateway.errors import ExitCode, GatewayError, UnreachableError
@@ -152,8 +152,11 @@ def follow_to_exit_code(
     return view, int(EXIT_CODES[view.workflow.status])
 
 
-def say_end(app: App, view: WorkflowView) -> None:
-    """Say how it ended: steps and times, or what failed, why, and its last words."""
+def say_end(app: App, view: WorkflowView, *, table_seen: bool = True) -> None:
+    """Say how it ended: steps and times, or what failed, why, and its last words.
+
+    ``table_seen`` says that on a terminal the table of the progress stays above.
+    """
     workflow, progress = view.workflow, view.progress
     if workflow.status is WorkflowStatus.DELETED:
         talk(f"{workflow.full_name} is deleted")
@@ -164,7 +167,7 @@ def say_end(app: App, view: WorkflowView) -> None:
         f"{workflow.full_name} {workflow.status.value} after {took}: "
         f"{progress.finished} of {progress.total} jobs finished"
     )
-    if not sys.stderr.isatty():
+    if not (table_seen and sys.stderr.isatty()):
         _say_jobs(view)
     if workflow.status is WorkflowStatus.FINISHED:
         talk(f"workspace: {workflow.workspace}")
@@ -175,14 +178,15 @@ def say_end(app: App, view: WorkflowView) -> None:
 
 
 def _say_jobs(view: WorkflowView) -> None:
-    """List the jobs with their times; on a terminal the table of the progress stays."""
-    width = max((len(each.job.step) for each in view.jobs), default=0)
-    for each in view.jobs[:MOST_JOBS]:
+    """List the jobs with their times."""
+    names = [shortened(each.job.step) for each in view.jobs[:MOST_JOBS]]
+    width = max(map(len, names), default=0)
+    for name, each in zip(names, view.jobs, strict=False):
         job = each.job
         took = "-"
         if job.started_at is not None and job.finished_at is not None:
             took = show_seconds(max(0.0, job.finished_at - job.started_at))
-        talk(f"  {job.step.ljust(width)}  {took:>7}  {job.state.value}")
+        talk(f"  {name.ljust(width)}  {took:>7}  {job.state.value}")
     if len(view.jobs) > MOST_JOBS:
         talk(f"  and {len(view.jobs) - MOST_JOBS} more: gateway status -v")
 
@@ -195,7 +199,7 @@ def _say_failed_job(app: App, workflow: Workflow) -> None:
         for name, path in (("output", log.stdout), ("errors", log.stderr)):
             lines = last_lines(path, 10)
             if lines:
-                talk(f"last lines of the {name} of step {job.step}:")
+                talk(f"last lines of the {name} of step {shortened(job.step)}:")
                 talk("\n".join(f"  | {line}" for line in lines))
         talk(f"everything about it: gateway explain {job.id[:8]}")
         return

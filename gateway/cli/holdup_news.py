@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from gateway.cli.output import shortened
 from gateway.errors import UnreachableError
 from gateway.service.holdups import Holdup, HoldupKind
 from gateway.service.views import WorkflowView
@@ -48,7 +49,7 @@ class HoldupNews:
             found = self._look(view)
         except UnreachableError:
             return
-        name = view.workflow.full_name
+        name = shortened(view.workflow.full_name)
         present = [each for each in found if each.kind in self._kinds]
         for each in present:
             if each.reason not in self._said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite, nan
 from typing import Any, TypeVar
 
 import click
@@ -66,6 +67,21 @@ def complete_workflow(
         return []
     names = [workflow.full_name for workflow, _ in listed]
     return [name for name in names if name.startswith(incomplete)]
+
+
+def seconds(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> float | None:
+    """Read a number of seconds; what never ends is said by leaving the option out."""
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = nan
+    if not isfinite(number) or number < 0:
+        raise click.BadParameter(f"{value!r} is not a number of seconds, 0 or more")
+    return number
 
 
 def json_option(command: Command) -> Command:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from gateway.cli.output import talk
+from gateway.cli.output import shortened, talk
 from gateway.service.views import JobView, WorkflowView
 from gateway.vocabulary.states import AttemptState, JobState
 from gateway.vocabulary.units import show_seconds
@@ -74,10 +74,10 @@ class Lines:
 
     def show(self, view: WorkflowView) -> None:
         """Print what has changed."""
-        name = view.workflow.full_name
+        name = shortened(view.workflow.full_name)
         self._say("", f"{name}: {view.workflow.status.value}")
         for each in view.jobs:
-            self._say(each.job.id, f"{name}: {each.job.step}: {describe(each)}")
+            self._say(each.job.id, f"{name}: {shortened(each.job.step)}: {describe(each)}")
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -102,7 +102,12 @@ class LiveTable:
         from rich.text import Text
 
         # As a title of the table it would be folded to the table's width.
-        self._live.update(Group(Text.from_markup(headline(view)), jobs_table(view, time.time())))
+        self._live.update(
+            Group(
+                Text.from_markup(headline(view)),
+                jobs_table(view, time.time(), self._live.console.width),
+            )
+        )
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
@@ -137,25 +142,29 @@ def headline(view: WorkflowView) -> str:
     """Return the name and the state of a workflow, with marks for the screen."""
     workflow, progress = view.workflow, view.progress
     return (
-        f"[bold]{_plain(workflow.full_name)}[/] {workflow.status.value}  "
+        f"[bold]{_plain(shortened(workflow.full_name))}[/] {workflow.status.value}  "
         f"{progress.finished}/{progress.total} jobs"
     )
 
 
-def jobs_table(view: WorkflowView, now: float) -> Table:
+def jobs_table(view: WorkflowView, now: float, width: int) -> Table:
     """Return the jobs of a workflow as a table; of many, those that matter now."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(width=1)
-    table.add_column(max_width=40, no_wrap=True)
+    longest = max(12, min(40, width * 2 // 5))
+    table.add_column(max_width=longest, no_wrap=True)
     table.add_column(justify="right")
     table.add_column(overflow="fold")
     shown = _that_matter(view.jobs)
     for each in shown:
         mark, style = _MARKS[state_word(each)]
         table.add_row(
-            f"[{style}]{mark}[/]", _plain(each.job.step), _age(each, now), _plain(describe(each))
+            f"[{style}]{mark}[/]",
+            _plain(shortened(each.job.step, longest)),
+            _age(each, now),
+            _plain(describe(each)),
         )
     if len(shown) < len(view.jobs):
         table.add_row("", f"and {len(view.jobs) - len(shown)} more", "", "")

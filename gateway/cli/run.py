@@ -12,11 +12,11 @@ import click
 from gateway.cli.driven import say_if_nobody_drives
 from gateway.cli.follow import follow_to_exit_code, say_end
 from gateway.cli.main import app_of
-from gateway.cli.options import json_option, pairs, parameter_options
+from gateway.cli.options import json_option, pairs, parameter_options, seconds
 from gateway.cli.output import counted, print_json, talk
 from gateway.cli.transfer_line import TransferLine
 from gateway.composition.app import App
-from gateway.errors import UsageError
+from gateway.errors import GatewayError, UsageError
 from gateway.service.order import Order, require_same
 from gateway.service.views import view_data
 from gateway.spec.inputs import require_inputs
@@ -118,8 +118,33 @@ def _started(app: App, path: Path, order: Order) -> Workflow:
             require_same(workflow, order, started=True)
             talk(f"{workflow.full_name} exists under key {order.key!r}: {workflow.status.value}")
             return workflow
-        _stage(app, workflow, order.loaded, path)
+        try:
+            _stage(app, workflow, order.loaded, path)
+        except (GatewayError, KeyboardInterrupt) as error:
+            _say_left(workflow, order, path, error)
+            raise
         return app.workflows.start_once(workflow.id)
+
+
+def _say_left(
+    workflow: Workflow, order: Order, path: Path, error: GatewayError | KeyboardInterrupt
+) -> None:
+    """Name the workflow that is left without its inputs, and the ways on."""
+    name = workflow.full_name
+    go_on = (
+        "give the same command again"
+        if order.key
+        else f"gateway upload -w {name} -f {path} && gateway start -w {name}"
+    )
+    left = (
+        f"{name} was created and is not started\n"
+        f"  go on:      {go_on}\n"
+        f"  delete it:  gateway delete -w {name}"
+    )
+    if isinstance(error, GatewayError):
+        error.hint = f"{error.hint}\n{left}" if error.hint else left
+    else:
+        talk(left)
 
 
 def _say_wait() -> None:
@@ -150,7 +175,12 @@ def stage_inputs(
 
 @click.command("run")
 @creation_options
-@click.option("--timeout", type=float, help="Seconds to follow; the workflow goes on after that.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    callback=seconds,
+    help="How long to follow; the workflow goes on after that; default: to its end.",
+)
 @click.option("--follow", is_flag=True, help="Accepted for the habit's sake; it always follows.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -180,7 +210,7 @@ def run_command(
     if view is None:
         return code
     if not quiet or view.workflow.status is not WorkflowStatus.FINISHED:
-        say_end(app, view)
+        say_end(app, view, table_seen=not quiet)
     if as_json:
         print_json(view_data(view))
     elif view.workflow.status is WorkflowStatus.FINISHED:

@@ -9,7 +9,7 @@ import click
 from gateway.cli.driven import say_if_nobody_drives
 from gateway.cli.main import app_of
 from gateway.cli.options import json_option, the_workflow, workflow_argument
-from gateway.cli.output import chosen_columns, print_json, print_table, talk
+from gateway.cli.output import chosen_columns, print_json, print_table, shortened, talk
 from gateway.composition.app import App
 from gateway.errors import UsageError
 from gateway.service.views import (
@@ -84,18 +84,19 @@ def _say_why(app: App, view: WorkflowView) -> None:
 def job_sentence(view: JobView) -> str:
     """Say where a job is, in one line."""
     job, last = view.job, view.last
+    step = shortened(job.step)
     if job.state.is_terminal or last is None:
-        return f"{job.step}: {job.state.value}" + (f", {job.reason}" if job.reason else "")
+        return f"{step}: {job.state.value}" + (f", {job.reason}" if job.reason else "")
     again = f" (attempt {last.number})" if last.number > 1 else ""
     if last.state in (AttemptState.READY, AttemptState.SUBMITTING):
-        return f"{job.step}: waits for {last.waits_for}{again}"
+        return f"{step}: waits for {last.waits_for}{again}"
     where = f", {job.cluster} {last.native_id}" if last.native_id else ""
-    return f"{job.step}: {last.state.value}{where}, {last.reason}{again}"
+    return f"{step}: {last.state.value}{where}, {last.reason}{again}"
 
 
 def _print_details(view: WorkflowView) -> None:
     click.echo()
-    print_table([_job_row(each) for each in view.jobs], _JOB_COLUMNS)
+    print_table([_job_row(each) for each in view.jobs], _JOB_COLUMNS, _SPARE)
     click.echo()
     print_table(list(view.images), ("reference", "source", "digest", "path", "resolved_at"))
     click.echo()
@@ -105,6 +106,8 @@ def _print_details(view: WorkflowView) -> None:
 _JOB_COLUMNS = (
     "job", "step", "state", "cluster", "scheduler_id", "node", "exit_code", "attempts", "reason",
 )  # fmt: skip
+
+_SPARE = ("scheduler_id", "exit_code", "node", "cluster")
 
 
 def _job_row(view: JobView) -> dict[str, Any]:
@@ -152,7 +155,8 @@ def list_command(
         print_json([workflow_data(each, progress) for each, progress in listed])
         return
     wanted = chosen_columns((*_COLUMNS, *_MORE), columns) if columns else list(_COLUMNS)
-    print_table([_row(each, progress) for each, progress in listed], wanted)
+    spare = () if columns else ("created", "ended", "started")
+    print_table([_row(each, progress) for each, progress in listed], wanted, spare)
     if not listed and (filters or workflow):
         talk("no workflow matches")
     elif not listed:

@@ -6,14 +6,19 @@ import click
 
 from gateway.cli.follow import follow_to_exit_code, say_end
 from gateway.cli.main import app_of
-from gateway.cli.options import json_option, the_workflow, workflow_argument
+from gateway.cli.options import json_option, seconds, the_workflow, workflow_argument
 from gateway.cli.output import print_json
 from gateway.service.views import view_data
 
 
 @click.command("wait")
 @workflow_argument
-@click.option("--timeout", type=float, help="Seconds; then exit code 7, the workflow goes on.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    callback=seconds,
+    help="Then exit code 7, the workflow goes on; default: no limit.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
 @click.pass_context

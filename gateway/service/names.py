@@ -33,7 +33,12 @@ def check_name(name: str) -> str:
         raise UsageError(f"the name {name!r} is a word of REANA's API", hint="choose another name")
     if _as_uuid(name):
         raise UsageError(f"the name {name!r} looks like a workflow id", hint="choose another name")
-    if not name.isprintable() or "/" in name or len(name) > LONGEST_NAME:
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"the name {name[:20]!r}... is too long: {len(name)} characters",
+            hint=f"a name has at most {LONGEST_NAME} characters",
+        )
+    if not name.isprintable() or "/" in name:
         raise UsageError(
             f"the name {name[:60]!r} cannot be used",
             hint=f"a name is one line of at most {LONGEST_NAME} characters without '/'",

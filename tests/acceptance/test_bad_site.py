@@ -222,6 +222,9 @@ def test_inputs_that_do_not_fit_on_the_disk(bench: Bench) -> None:
     assert "big.bin" in done.stderr
     assert "the filesystem is full" in done.stderr
     assert "created" in rest[-1]
+    assert "workflow.1 was created and is not started" in done.stderr
+    assert "gateway upload -w workflow.1 -f reana.yaml && gateway start -w" in done.stderr
+    assert "gateway delete -w workflow.1" in done.stderr
     assert len(rest) == 2
     assert (bench.here / "big.bin").stat().st_size == 3_000_000
 

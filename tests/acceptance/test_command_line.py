@@ -80,6 +80,26 @@ def test_wrong_numbers_of_words(bench: Bench, words: tuple[str, ...]) -> None:
     bench.refused(ExitCode.USAGE, *words)
 
 
+@pytest.mark.parametrize("span", ["-1", "nan", "inf", "1h", "-0.5"])
+@pytest.mark.parametrize(
+    "words", [("wait", "x", "--timeout"), ("run", "--timeout"), ("tick", "--for")]
+)
+def test_times_that_are_no_seconds(bench: Bench, words: tuple[str, ...], span: str) -> None:
+    bench.write_spec(step("a", "true"))
+
+    said = bench.refused(ExitCode.USAGE, *words, span)
+
+    assert f"'{span}' is not a number of seconds, 0 or more" in said
+    assert not bench.database.exists()
+
+
+def test_no_time_at_all_is_one_look(bench: Bench) -> None:
+    bench.write_spec(step("a", "sleep 5"))
+    bench.ok("submit")
+
+    assert bench.run("wait", "workflow", "--timeout", "0").code == ExitCode.TIMED_OUT
+
+
 def test_looking_before_anything_exists(bench: Bench) -> None:
     assert "gateway run" in bench.ok("list").err
     assert "REANA_WORKON" in bench.refused(ExitCode.USAGE, "status")
