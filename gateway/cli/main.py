@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gateway import __version__
-from gateway.errors import ExitCode, GatewayError, SpecError
+from gateway.errors import ExitCode, GatewayError, NotFoundError, SpecError
 
 if TYPE_CHECKING:
     from gateway.composition.app import App
@@ -169,12 +170,13 @@ def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. Nothing but an exit code leaves."""
     logging.getLogger("gateway").addHandler(logging.NullHandler())
     try:
-        result = cli.main(arguments, prog_name="gateway", standalone_mode=False)
+        result = cli.main(arguments, prog_name="gateway", standalone_mode=False, color=_colours())
     except click.exceptions.Abort:
         click.echo("interrupted; what was started goes on", err=True)
         return int(ExitCode.DETACHED)
     except click.ClickException as error:
         error.show()
+        _say_order(error)
         return int(ExitCode.USAGE)
     except GatewayError as error:
         show_error(error, as_json="--json" in arguments)
@@ -193,14 +195,35 @@ def show_error(error: GatewayError, *, as_json: bool) -> None:
     if as_json:
         data: dict[str, Any] = {"error": error.message, "exit_code": int(error.exit_code)}
         data |= {"problems": list(problems)} if problems else {}
-        data |= {"hint": error.hint} if error.hint else {}
+        data |= {"hint": _hint(error)} if _hint(error) else {}
         click.echo(json.dumps(data), err=True)
         return
-    click.echo(click.style("Error: ", fg="red", bold=True) + error.message, err=True)
+    word = click.style("Error: ", fg="red", bold=True)
+    click.echo(word + error.message, err=True, color=_colours())
     for problem in problems:
         click.echo(f"  {problem}", err=True)
-    if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
+    hint = _hint(error)
+    if hint:
+        click.echo(f"Hint: {hint}", err=True)
+
+
+def _colours() -> bool | None:
+    """Return ``False`` where the user wants none (no-color.org); else the terminal decides."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _say_order(error: click.ClickException) -> None:
+    """Tell that options of a command stand behind its name, where one stands before it."""
+    if isinstance(error, click.NoSuchOption) and error.ctx and error.ctx.parent is None:
+        click.echo("Hint: options of a command come after its name", err=True)
+
+
+def _hint(error: GatewayError) -> str:
+    """Return what to do; of a workflow that the environment named, where its name comes from."""
+    named = os.environ.get("REANA_WORKON")
+    if isinstance(error, NotFoundError) and named and getattr(error, "asked", None) == named:
+        return f"$REANA_WORKON names {named!r}: change or unset it; {error.hint}"
+    return error.hint
 
 
 def _internal(error: Exception) -> int:

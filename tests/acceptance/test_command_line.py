@@ -100,6 +100,21 @@ def test_no_time_at_all_is_one_look(bench: Bench) -> None:
     assert bench.run("wait", "workflow", "--timeout", "0").code == ExitCode.TIMED_OUT
 
 
+def test_an_option_before_its_command(bench: Bench) -> None:
+    said = bench.refused(ExitCode.USAGE, "-w", "x", "status")
+
+    assert "options of a command come after its name" in said
+
+
+def test_a_workflow_that_only_the_environment_names(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REANA_WORKON", "gone")
+
+    assert "$REANA_WORKON names 'gone'" in bench.refused(ExitCode.NOT_FOUND, "status")
+    assert "$REANA_WORKON" not in bench.refused(ExitCode.NOT_FOUND, "status", "other")
+
+
 def test_looking_before_anything_exists(bench: Bench) -> None:
     assert "gateway run" in bench.ok("list").err
     assert "REANA_WORKON" in bench.refused(ExitCode.USAGE, "status")

@@ -16,8 +16,8 @@ CLUSTER = {"screen": {"type": "local", "cpus": 4, "memory": "4 GiB"}}
 LONG = "first" + "x" * 150 + "last"
 
 
-def on_terminal(bench: Bench, columns: int, *words: str) -> Result:
-    """Run a command on a terminal of so many columns; what it wrote, without colours."""
+def on_terminal(bench: Bench, columns: int, *words: str, raw: bool = False) -> Result:
+    """Run a command on a terminal of so many columns; what it wrote, without colours if not raw."""
     command = [sys.executable, "-c", SPAWN, sys.executable, "-m", "gateway", *words]
     with ended(
         subprocess.Popen(
@@ -31,7 +31,8 @@ def on_terminal(bench: Bench, columns: int, *words: str) -> Result:
     ) as process:
         out, err = process.communicate(timeout=90)
     print(out, err)
-    return Result(process.returncode, re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out), err)
+    text = out if raw else re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out)
+    return Result(process.returncode, text, err)
 
 
 @pytest.fixture
@@ -79,6 +80,19 @@ def test_without_progress_the_end_names_the_steps_also_on_a_terminal(long_names:
 
     assert re.search(r"^  first\S+last +\S+  finished", shown.out, re.MULTILINE)
     assert re.search(r"^  b +\S+  failed", shown.out, re.MULTILINE)
+
+
+def test_no_colours_where_none_are_wanted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write_site(clusters=CLUSTER)
+    bench.write_spec(step("a", "true"))
+    bench.ok("create")
+    bench.ok("start", "workflow")
+    assert "\x1b[" in on_terminal(bench, 100, "list", raw=True).out
+    assert "\x1b[" in on_terminal(bench, 100, "status", "nosuch", raw=True).out
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in on_terminal(bench, 100, "list", raw=True).out
+    assert "\x1b[" not in on_terminal(bench, 100, "status", "nosuch", raw=True).out
 
 
 def test_a_name_that_is_too_long_says_how_long_it_may_be(bench: Bench) -> None:
