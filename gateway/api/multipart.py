@@ -10,13 +10,15 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gateway.api.bodies import json_object
+from gateway.api.bodies import json_body, json_object
 from gateway.api.problems import ApiError
-from gateway.api.transfer import received
+from gateway.api.transfer import received, traffic
 
 LARGEST = 101 * 1024 * 1024
 """Bytes of a body; the client stops at 100 MiB of files."""
-LARGEST_FIELD = 1024 * 1024
+LARGEST_FIELD = 128 * 1024
+LARGEST_IN_MEMORY = 64 * 1024
+"""Bytes of a file; a larger one lies in the temporary directory meanwhile."""
 MOST_FILES, MOST_FIELDS = 1, 4
 KIND = "multipart/form-data"
 
@@ -46,10 +48,21 @@ class Form:
         return found if isinstance(found, str) else ""
 
 
+class _Parser(MultiPartParser):
+    spool_max_size = LARGEST_IN_MEMORY
+
+
 @asynccontextmanager
 async def _parsed(request: Request) -> AsyncIterator[Form]:
-    """Read a body; files larger than 1 MiB lie in the temporary directory meanwhile."""
-    parser = MultiPartParser(
+    """Read a body. It is a transfer like others until the request has been answered."""
+    with traffic().counted():
+        async with _form_of(request) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _form_of(request: Request) -> AsyncIterator[Form]:
+    parser = _Parser(
         request.headers,
         _bounded(request),
         max_files=MOST_FILES,
@@ -96,7 +109,8 @@ async def form_or_object(request: Request) -> AsyncIterator[Form | dict[str, Any
         async with _parsed(request) as parts:
             yield parts
     else:
-        yield await json_object(request)
+        async with asynccontextmanager(json_body)(request) as body:
+            yield await json_object(body)
 
 
 def _has_parts(request: Request) -> bool:

@@ -1,14 +1,17 @@
 """HTTP connections that may neither be silent for ever nor be too many.
 
 uvicorn gives up a connection that idles between two requests, but waits without end for the first
-request and for the rest of a half one.
+request and for the rest of a half one. It does not answer who has sent all and closes that
+direction, and refuses what is no HTTP in plain text.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 30.0
@@ -16,6 +19,7 @@ REQUEST_S = 30.0
 MOST_CONNECTIONS = 2000
 """Of one server. Each holds a descriptor, of which a driver in this process needs some too."""
 
+_NO_HTTP = json.dumps({"message": "Malformed request: this is no HTTP."}).encode()
 _BODY = json.dumps({"message": "Too many connections; try again in a minute."}).encode()
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 60\r\n"
@@ -44,6 +48,31 @@ class BoundedProtocol(H11Protocol):
             self._stop_waiting()
         elif self._deadline is None:
             self._wait_for_request()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the way back open for the answer to a request that is whole."""
+        whole = self.cycle is not None and not self.cycle.more_body
+        if self.scheme == "https" or not whole or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; in the middle of an answer only by ending it."""
+        del msg
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(_NO_HTTP))),
+            ("Connection", "close"),
+        ]
+        events = (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=_NO_HTTP),
+            h11.EndOfMessage(),
+        )
+        with contextlib.suppress(h11.LocalProtocolError):
+            self.transport.write(b"".join(self.conn.send(each) or b"" for each in events))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

@@ -30,9 +30,10 @@ MIB = 1024 * 1024
 ROOM = 8 * MIB
 """Bytes in the blocks of all transfers together. Each has up to two, and buffers below."""
 LARGEST_BLOCK = MIB
-SMALLEST_BLOCK = 16 * 1024
 MOST_AT_ONCE = 500
-"""Transfers under way: the buffers of each connection come on top of the blocks."""
+"""Transfers under way: the buffers of each connection come on top of the blocks. With so many, a
+block has 16 KiB, and smaller ones would cost more than they save.
+"""
 THREADS = 16
 PATIENCE_S = 60.0
 
@@ -64,7 +65,7 @@ class Traffic:
     @property
     def block(self) -> int:
         """The size of a block now."""
-        return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, ROOM // max(1, self._under_way)))
+        return min(LARGEST_BLOCK, ROOM // max(1, self._under_way))
 
 
 _traffic: RunVar[Traffic] = RunVar("gateway_traffic")

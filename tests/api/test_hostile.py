@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.api import bodies, protocol, transfer
-from tests.api.conftest import Place
+from gateway.api import bodies, protocol, room, transfer
+from tests.api.conftest import SPEC, Place
 
 Address = tuple[str, int]
 
@@ -122,8 +122,130 @@ def test_a_body_that_does_not_come_is_given_up(
 )
 def test_what_is_not_http_gets_a_refusal_and_harms_nobody(address: Address, text: bytes) -> None:
     reply = ask(address, text)
-    assert reply[9:10] in (b"4", b"")
+    assert reply[9:10] == b"4"
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["message"]
     assert is_well(address)
+
+
+def test_garbage_behind_a_request_ends_its_connection_and_no_more(
+    place: Place, address: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(address) as connection:
+        request = post(place, "/api/workflows", b"{}")
+        connection.sendall(request + b"\x00garbage\r\n\r\n" * 1000)
+        assert answer(connection).startswith(b"HTTP/1.1 400 ")
+    assert is_well(address)
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_has_said_all_and_closes_that_direction_is_answered(
+    place: Place, address: Address, method: str
+) -> None:
+    text = post(place, "/api/workflows", json.dumps(SPEC).encode())
+    if method == "GET":
+        text = f"GET /api/workflows?access_token={place.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with connected(address) as connection:
+        connection.sendall(text)
+        connection.shutdown(socket.SHUT_WR)
+        reply = answer(connection)
+        assert reply.startswith(b"HTTP/1.1 20")
+        assert connection.recv(1) == b""
+    assert place.call("GET", "/api/workflows").json()["total"] == (method == "POST")
+
+
+def test_who_closes_in_the_middle_of_a_request_has_done_nothing(
+    place: Place, address: Address
+) -> None:
+    with connected(address) as connection:
+        connection.sendall(post(place, "/api/workflows", json.dumps(SPEC).encode())[:-1])
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 20" not in answer(connection)[:12]
+    assert is_well(address)
+    assert place.call("GET", "/api/workflows").json()["total"] == 0
+
+
+HALF = '"\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/workflows", f'{{"version": {HALF}}}'),
+        ("POST", "/api/workflows", '{"version": "\ud800"}'),
+        ("POST", "/api/workflows/w/start", f'{{"input_parameters": {{"greeting": {HALF}}}}}'),
+        ("POST", "/api/secrets/", f'{{{HALF}: {{"type": "env", "value": ""}}}}'),
+        ("POST", "/api/launch", f'{{"url": {HALF}}}'),
+        ("POST", "/api/launch", '{"url": "https://x", "parameters": "{\\"a\\": \\"\\\\ud800\\"}"}'),
+        ("POST", "/gateway/validate", f'{{"specification": {{"version": {HALF}}}}}'),
+        ("DELETE", "/api/secrets/", f"[{HALF}]"),
+        ("GET", "/api/workflows/w/logs", f"[{HALF}]"),
+        ("GET", "/api/workflows/w/disk_usage", f'{{"search": {HALF}}}'),
+    ],
+)  # fmt: skip
+def test_half_a_letter_is_refused(place: Place, method: str, path: str, body: str) -> None:
+    place.create(name="w")
+    reply = place.call(method, path, content=body.encode(errors="surrogatepass"))
+    assert (reply.status_code, bool(reply.json()["message"])) == (400, True)
+
+
+@pytest.mark.parametrize("where", ["/api/workflows", "/api/workflows/w/workspace"])
+@pytest.mark.parametrize("key", ["name", "size"])
+def test_half_a_letter_is_found_nowhere(place: Place, where: str, key: str) -> None:
+    place.create(name="w")
+    reply = place.call("GET", where, params={"search": f'{{"{key}": [{HALF}]}}'})
+    assert reply.status_code in (200, 400)
+
+
+def test_letters_that_json_writes_in_two_halves_are_whole(place: Place) -> None:
+    place.create(name="w")
+    body = b'{"input_parameters": {"greeting": "\\ud83d\\ude00 \\\\ud800"}}'
+    assert place.call("POST", "/api/workflows/w/start", content=body).status_code == 200
+    found = place.call("GET", "/api/workflows/w/specification").json()
+    assert found["parameters"] == {"greeting": "\U0001f600 \\ud800"}
+
+
+def unfinished(place: Place, size: int) -> bytes:
+    """Return the beginning of a request that is larger than what needs no room."""
+    head = f"Content-Length: {size}\r\n\r\n".encode() + b" " * (room.SMALL + 1)
+    return post(place, "/api/workflows", b"").partition(b"Content-Length")[0] + head
+
+
+def test_large_bodies_wait_for_room_and_small_ones_do_not(
+    place: Place, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = bodies.LARGEST_JSON
+    with ExitStack() as stack:
+        for _ in range(room.ROOM // large):
+            stack.enter_context(connected(address)).sendall(unfinished(place, large))
+        late = stack.enter_context(connected(address))
+        late.settimeout(0.5)
+        late.sendall(post(place, "/api/workflows", b" " * 200_000))
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        assert b" 201 " in ask(address, post(place, "/api/workflows", json.dumps(SPEC).encode()))
+        monkeypatch.setattr(bodies, "PATIENCE_S", 0.2)
+        reply = ask(address, post(place, "/api/workflows", b" " * 200_000))
+        assert reply.startswith(b"HTTP/1.1 503 ")
+        assert b"Too many large requests" in reply
+    with connected(address) as again:
+        again.sendall(post(place, "/api/workflows", b" " * 200_000 + json.dumps(SPEC).encode()))
+        assert b" 201 " in answer(again)[:20]
+
+
+def test_a_body_that_is_announced_too_large_is_refused_when_it_needs_room(
+    place: Place, address: Address
+) -> None:
+    reply = ask(address, unfinished(place, bodies.LARGEST_JSON + 1))
+    assert reply.startswith(b"HTTP/1.1 413 ")
+
+
+def test_bodies_of_several_parts_are_transfers_like_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MOST_AT_ONCE", 0)
+    reply = place.call("POST", "/api/workflows/validate", files={"bundle": b"x"})
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "30")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from gateway.api import multipart, wire
+from gateway.api.bodies import require_text
 from gateway.api.identity import Caller, SignedIn
 from gateway.api.multipart import Form, Parts, PartsOrObject
 from gateway.api.problems import ApiError, unknown_workflow_is_forbidden
@@ -111,11 +112,13 @@ def _name_part(search: str | None) -> str | None:
     if not search:
         return None
     try:
-        names = json.loads(search).get("name", [])
+        found = json.loads(search)
+        names = found.get("name", [])
     except (ValueError, AttributeError, RecursionError) as error:
         raise ApiError(400, "Malformed request.") from error
     if not isinstance(names, list):
         raise ApiError(400, "Malformed request.")
+    require_text(found)
     return str(names[0]) if names else None
 
 
