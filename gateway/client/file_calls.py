@@ -43,7 +43,13 @@ class FileCalls:
     wire: Wire
 
     def ls(
-        self, workflow: str, pattern: str | None = None, *, search: str | None = None
+        self,
+        workflow: str,
+        pattern: str | None = None,
+        *,
+        search: str | None = None,
+        size: int | None = None,
+        last_modified: str | None = None,
     ) -> tuple[RemoteFile, ...]:
         """Return the files of a workspace: all, or those of a glob or directory.
 
@@ -51,8 +57,11 @@ class FileCalls:
         ----------
         search
             Part of the name.
+        size, last_modified
+            Part of the number of bytes, and of the time as the server writes it.
         """
-        words = {"name": [search]} if search else None
+        asked = {"name": search, "size": size, "last-modified": last_modified}
+        words = {key: [str(value)] for key, value in asked.items() if value is not None}
         found = self.wire.get(
             workspace_path(workflow),
             page=1,

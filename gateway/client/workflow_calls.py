@@ -215,11 +215,26 @@ class WorkflowCalls:
         )
         return [Workflow.read_listed(each) for each in found["items"]]
 
-    def logs(self, workflow: str, *, steps: Sequence[str] = ()) -> tuple[JobLog, ...]:
-        """Return what jobs wrote, also while they run; of a long text the end."""
+    def logs(
+        self,
+        workflow: str,
+        *,
+        steps: Sequence[str] = (),
+        page: int = 1,
+        size: int | None = None,
+    ) -> tuple[JobLog, ...]:
+        """Return what jobs wrote, also while they run; of a long text the end.
+
+        Parameters
+        ----------
+        size
+            Jobs of a page; default: all. Many jobs share the room of one answer, so that pages
+            show more of each.
+        """
         call = Call(
             "GET",
             f"{workflow_path(workflow)}/logs",
+            {"page": page} | ({"size": size} if size else {}),
             body=[*steps] if steps else None,
             repeatable=True,
         )

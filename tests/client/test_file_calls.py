@@ -54,6 +54,8 @@ def test_directories_go_with_all_that_is_in_them(
         down / "one" / "tree/b/2.txt",
     )
     assert [each.name for each in client.ls(workflow, search="2.T")] == ["tree/b/2.txt"]
+    assert client.ls(workflow, search="2.T", last_modified="1999-") == ()
+    assert client.ls(workflow, search="2.T", size=987654) == ()
 
 
 def test_what_is_missing_is_told_and_the_rest_downloaded(

@@ -35,6 +35,19 @@ def test_a_file_is_run_to_its_end(client: Client, served: Served) -> None:
     }  # fmt: skip
 
 
+def test_logs_come_in_pages_of_jobs(client: Client, served: Served) -> None:
+    steps = [
+        {"name": name, "environment": "img:1", "commands": [f"echo {name}"]}
+        for name in ("a", "b", "c")
+    ]
+    spec = {"workflow": {"type": "serial", "specification": {"steps": steps}}}
+    client.run(spec, "fit")
+    served.drive()
+    pages = [client.logs("fit", page=page, size=2) for page in (1, 2, 3)]
+    assert [[log.text for log in page] for page in pages] == [["a\n", "b\n"], ["c\n"], []]
+    assert [log.step for log in client.logs("fit", steps=["a", "c"], page=2, size=1)] == ["c"]
+
+
 def test_the_same_key_is_the_same_workflow(client: Client, served: Served) -> None:
     file = served.specification()
     first = client.run(file, "fit", key="a")

@@ -64,6 +64,29 @@ def _matches(pattern, parts):
     )
 
 
+def _inventory():
+    """Return commands with the spellings of their parameters, functions with what is optional."""
+    import inspect
+
+    import reana_client.api.client as api
+    from reana_client.cli import cli
+
+    def spelt(command):
+        return [each.opts for each in command.params]
+
+    def optional(function):
+        parameters = inspect.signature(function).parameters.values()
+        return [each.name for each in parameters if each.default is not each.empty]
+
+    functions = {
+        name: optional(found)
+        for name, found in vars(api).items()
+        if inspect.isfunction(found) and found.__module__ == api.__name__ and name[0] != "_"
+    }
+    commands = {name: spelt(command) for name, command in cli.commands.items()}
+    return {"commands": {"": spelt(cli), **commands}, "functions": functions}
+
+
 def _plain(value):
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
@@ -92,8 +115,12 @@ def main():
     check = _schema_of_answers()
     for line in sys.stdin:
         question = json.loads(line)
-        called = "call" in question
-        answer = _call(question) if called else {"result": check(**question["check"])}
+        if "call" in question:
+            answer = _call(question)
+        elif "check" in question:
+            answer = {"result": check(**question["check"])}
+        else:
+            answer = {"result": _inventory()}
         answer["number"] = question["number"]
         print(json.dumps(answer, default=str), file=answers, flush=True)
 

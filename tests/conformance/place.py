@@ -102,6 +102,10 @@ class Agent(Beside):
         place = {"cwd": str(cwd)} if cwd else {}
         return self._ask({"call": name, "args": args, "words": words} | place)
 
+    def inventory(self) -> Any:
+        """Return what the client has: its commands with options, its functions with arguments."""
+        return self._ask({"inventory": True})
+
     def complaint(self, exchange: Exchange) -> str | None:
         """Return what the client's own description has against an answer."""
         check = {
@@ -202,8 +206,12 @@ class Reana:
         """Write a workflow with one step of these commands; return the file's name."""
         step = {"name": "one", "environment": "img:1", "commands": list(commands) or ["true"]}
         workflow = {"type": "serial", "specification": {"steps": [step]}}
-        self.write("reana.yaml", json.dumps({"workflow": workflow} | more))
-        return "reana.yaml"
+        return self.yaml({"workflow": workflow} | more)
+
+    def yaml(self, content: Mapping[str, Any], name: str = "reana.yaml") -> str:
+        """Write a specification; return the file's name."""
+        self.write(name, json.dumps(content))
+        return name
 
     def created(self, name: str, *commands: str, **more: Any) -> str:
         """Create a workflow; return its full name."""
@@ -335,7 +343,7 @@ def _beside(venv: Path, script: str, url: str) -> Iterator[subprocess.Popen[str]
     """Run one of our scripts in the client's environment until the end of its input."""
     process = subprocess.Popen(
         [str(venv / "bin/python"), str(_HERE / script)],
-        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "REANA_SERVER_URL": url},
+        env={"PATH": f"{venv}/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "REANA_SERVER_URL": url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

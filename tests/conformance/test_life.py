@@ -78,19 +78,32 @@ def test_a_run_without_its_inputs_fails_with_the_commands_own_words(reana: Reana
     assert "in.txt: No such file" in reana.ok("logs", "-w", "fit").out
 
 
-@pytest.mark.parametrize("option", ["FROM=second", "TARGET=first"])
-def test_options_choose_steps(reana: Reana, option: str) -> None:
+def marked_steps(reana: Reana, file: str) -> None:
     steps = [
-        {"name": name, "environment": "img:1", "commands": [f"echo {name} >> ran.txt"]}
+        {"name": name, "environment": "img:1", "commands": [f"echo {name} ${{x}} >> ran.txt"]}
         for name in ("first", "second")
     ]
     workflow = {"type": "serial", "specification": {"steps": steps}}
-    reana.write("reana.yaml", json.dumps({"workflow": workflow}))
+    reana.yaml({"inputs": {"parameters": {"x": ""}}, "workflow": workflow}, file)
+
+
+def test_run_with_every_option(reana: Reana) -> None:
+    marked_steps(reana, "other.yaml")
+    words = ["-f", "other.yaml", "-n", "fit", "-p", "x=y", "-o", "TARGET=first", "--follow"]
+    done = reana.ok("run", *words, "--skip-validation")
+    assert "Verifying REANA specification file" not in done.seen
+    assert reana.ok("download", "-w", "fit.1", "ran.txt", "-o", "-").out == "first y\n"
+    assert "Verifying REANA specification file" in reana.ok("run", *words).seen
+
+
+@pytest.mark.parametrize("option", ["FROM=second", "TARGET=first"])
+def test_options_choose_steps(reana: Reana, option: str) -> None:
+    marked_steps(reana, "reana.yaml")
     reana.ok("create", "-w", "fit")
     reana.ok("start", "-w", "fit", "-o", option)
     assert reana.wait("fit") == "finished"
     reana.ok("download", "-w", "fit", "ran.txt")
-    assert (reana.cwd / "ran.txt").read_text() == f"{option.partition('=')[2]}\n"
+    assert (reana.cwd / "ran.txt").read_text().split() == [option.partition("=")[2]]
 
 
 def test_an_option_of_another_language_is_refused(reana: Reana) -> None:
@@ -203,6 +216,9 @@ def test_logs_with_every_filter(reana: Reana) -> None:
         ("--filter", "step=first", "--filter", "step=second"): ["first", "second"],
         ("--filter", "status=finished"): ["first", "second"],
         ("--filter", "docker_img=img:first"): ["first"],
+        ("--filter", "compute_backend=Local"): ["first", "second"],
+        ("--filter", "compute_backend=slurm"): [],
+        ("--filter", "compute_backend=Local", "--filter", "step=second"): ["second"],
         ("--page", "2", "--size", "1"): ["second"],
     }.items():
         found = reana.ok("logs", "-w", "fit", "--json", *words).data
@@ -236,6 +252,20 @@ def test_diff_of_two_runs(reana: Reana) -> None:
     narrow = reana.ok("diff", "-u", "0", "fit.1", "fit.2").out
     assert len(narrow) < len(done.out)
     assert "fit.1/out.txt" not in reana.ok("diff", "-q", "fit.1", "fit.1").out
+
+
+def test_the_python_api_stops_and_compares(reana: Reana) -> None:
+    reana.created("fit", "sleep 100")
+    with pytest.raises(ClientError, match="nothing to stop"):
+        reana.api("stop_workflow", "fit", force_stop=True)
+    reana.api("start_workflow", "fit", parameters={})
+    reana.wait("fit", "running")
+    reana.api("stop_workflow", "fit", force_stop=True)
+    assert reana.wait("fit") == "stopped"
+    reana.created("fit", "sleep 200")
+    found = reana.api("diff_workflows", "fit.1", "fit.2", brief=False, context_lines="5")
+    assert "sleep 200" in found["reana_specification"]
+    assert "reana.yaml" in found["workspace_listing"]
 
 
 def test_the_python_api_walks_through(reana: Reana, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def test_retention_rules_are_listed_with_and_without_a_date(reana: Reana) -> Non
     assert rule["status"] == "active"
     assert rule["apply_on"].endswith("T23:59:59")
     assert "**/*.tmp" in reana.ok("retention-rules-list", "-w", "fit").out
+    shown = reana.ok("retention-rules-list", "-w", "fit", "--format", "retention_days").out
+    assert shown.split() == ["RETENTION_DAYS", "7"]
     (same,) = reana.api("get_workflow_retention_rules", "fit")["retention_rules"]
     assert same["retention_days"] == 7
 
@@ -85,10 +87,21 @@ def test_retention_rules_are_listed_with_and_without_a_date(reana: Reana) -> Non
 def test_sessions_are_not_there_and_say_so(reana: Reana) -> None:
     reana.created("fit")
     reana.exchanged()
-    done = reana("open", "-w", "fit", "jupyter")
-    assert done.code == 1
-    assert "session" in done.seen
-    assert [each.status for each in reana.exchanged()][-1] == 501
+    for words in (["jupyter"], ["-i", "docker.io/jupyter/scipy-notebook:1", "jupyter"]):
+        done = reana("open", "-w", "fit", *words)
+        assert done.code == 1
+        assert "Interactive sessions (jupyter) are not available" in done.seen
+        assert [each.status for each in reana.exchanged()][-1] == 501
     closed = reana("close", "-w", "fit")
     assert closed.code == 1
+    assert "no open interactive session" in closed.seen
     assert [each.status for each in reana.exchanged()] == [404]
+
+
+def test_sessions_are_not_there_by_the_python_api(reana: Reana) -> None:
+    reana.created("fit")
+    with pytest.raises(ClientError, match="not available"):
+        reana.api("open_interactive_session", "fit", interactive_session_type="jupyter",
+                  interactive_session_configuration={"image": "img:1"})  # fmt: skip
+    with pytest.raises(ClientError, match="no open interactive session"):
+        reana.api("close_interactive_session", "fit")

@@ -58,6 +58,15 @@ def test_quota_of_a_resource(reana: Reana, resource: str) -> None:
     assert reana.ok("quota-show", "--resource", resource).out.split()[0] == "0"
     shown = reana.ok("quota-show", "--resource", resource, "-h", "--report", "usage").out
     assert shown.split()
+    limit = reana.ok("quota-show", "--resource", resource, "--report", "limit")
+    assert limit.out.strip() == "No limit."
+
+
+def test_version_and_log_level(reana: Reana) -> None:
+    assert reana.ok("version").out.strip() == "0.9.6"
+    reana.created("fit")
+    assert "fit" in reana.ok("--loglevel", "DEBUG", "list").out
+    assert reana("--loglevel", "CHATTY", "list").code == 2
 
 
 def test_resources_with_a_quota(reana: Reana) -> None:
@@ -67,7 +76,19 @@ def test_resources_with_a_quota(reana: Reana) -> None:
 def test_validate_asks_the_server_for_what_it_can_do(reana: Reana) -> None:
     reana.spec("true")
     done = reana.ok("validate", "--server-capabilities")
-    assert "backends" in done.seen.lower()
+    assert "compute backends appear to be valid" in done.seen
+    assert [each.path for each in reana.exchanged()] == ["/api/info"]
+
+
+@pytest.mark.parametrize("words", [[], ["--environments"], ["--environments", "--pull"]])
+def test_validate_of_another_file_asks_nobody(reana: Reana, words: list[str]) -> None:
+    reana.spec("true")
+    (reana.cwd / "reana.yaml").rename(reana.cwd / "other.yaml")
+    done = reana("validate", "-f", "other.yaml", *words)
+    # Images are looked for with Docker, which may not be here and is the client's own affair.
+    assert words or done.code == 0
+    assert "Valid REANA specification file" in done.seen
+    assert reana.exchanged() == []
 
 
 def test_a_server_that_is_not_there(reana: Reana) -> None:

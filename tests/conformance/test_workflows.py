@@ -180,20 +180,55 @@ def test_all_runs_are_deleted_together(reana: Reana) -> None:
     assert [each["name"] for each in reana.ok("list", "--json").data] == ["other"]
 
 
-@pytest.mark.parametrize("engine", ["yadage"])
-def test_a_yadage_workflow_is_created_and_refused_at_its_start(reana: Reana, engine: str) -> None:
-    reana.write("workflow.yaml", "stages: []\n")
-    with pytest.raises(ClientError):
-        reana.api("create_workflow_from_json", "x", workflow_engine=engine)
-    reana.write("reana.yaml", f"workflow:\n  type: {engine}\n  file: workflow.yaml\n")
-    assert reana.create("-w", "fit", "--skip-validation") == "fit.1"
-    reana.ok("upload", "-w", "fit", "workflow.yaml")
-    assert reana.api("get_workflow_specification", "fit")["specification"]["workflow"][
-        "specification"
-    ] in (None, {"stages": []})
-    done = reana("start", "-w", "fit")
+def test_create_from_another_file_and_without_the_clients_checks(reana: Reana) -> None:
+    reana.spec("true")
+    (reana.cwd / "reana.yaml").rename(reana.cwd / "other.yaml")
+    assert reana.create("-f", "other.yaml", "-n", "fit") == "fit.1"
+    checked = [each.path for each in reana.exchanged()]
+    assert reana.create("-f", "other.yaml", "-n", "fit", "--skip-validation") == "fit.2"
+    unchecked = [each.path for each in reana.exchanged()]
+    assert checked == ["/api/info", "/api/workflows", "/api/workflows/fit.1/workspace"]
+    assert unchecked == ["/api/workflows", "/api/workflows/fit.2/workspace"]
+
+
+def test_what_the_client_does_not_check_we_do(reana: Reana) -> None:
+    reana.yaml({"workflow": {"type": "serial", "specification": {"steps": []}}})
+    done = reana("create", "-w", "fit", "--skip-validation")
     assert done.code == 1
-    assert "yadage" in done.seen.lower()
-    assert "not" in done.seen
-    assert [each.status for each in reana.exchanged()][-1] == 400
-    assert reana.ok("status", "-w", "fit", "--json").data[0]["status"] == "created"
+    assert "steps" in done.seen
+    assert reana.ok("list", "--json").data == []
+    with pytest.raises(ClientError):
+        reana.api("create_workflow_from_json", "x", workflow_engine="yadage")
+
+
+def test_list_with_progress_or_size_alone(reana: Reana) -> None:
+    reana.created("fit")
+    (one,) = reana.ok("list", "--include-progress", "--json").data
+    assert ("progress" in one, "size" in one) == (True, False)
+    (one,) = reana.ok("list", "--include-workspace-size", "--json").data
+    assert ("progress" in one, "size" in one) == (False, True)
+
+
+def test_the_python_api_lists_by_everything(reana: Reana) -> None:
+    for name in ("alpha", "beta", "alpha"):
+        reana.created(name)
+    reana.api("delete_workflow", "beta", all_runs=False, workspace=True)
+
+    def listed(**words: object) -> list[str]:
+        found = reana.api("get_workflows", type="batch", **words)
+        return [each["name"] for each in found]
+
+    assert listed() == ["alpha.2", "beta.1", "alpha.1"]
+    assert listed(status=["created"]) == ["alpha.2", "alpha.1"]
+    assert listed(status=["created", "deleted"]) == ["alpha.2", "beta.1", "alpha.1"]
+    assert listed(page=2, size=2) == ["alpha.1"]
+    assert listed(workflow="alpha") == ["alpha.2", "alpha.1"]
+    assert listed(search='{"name": ["ET"]}') == ["beta.1"]
+    found = reana.api("get_workflows", type="batch", verbose=True)[0]
+    assert found["size"]["raw"] > 0
+    assert found["progress"]["total"] == {"total": 0, "job_ids": []}
+    found = reana.api("get_workflows", type="batch", verbose=True, include_progress=False,
+                      include_workspace_size=False)[0]  # fmt: skip
+    assert found["size"]["raw"] == -1
+    assert not found["progress"]["total"]
+    assert reana.api("get_workflows", type="interactive") == []
