@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.store import rows
 from gateway.store.tables import calls, clusters
 from gateway.vocabulary.records import ClusterState
+
+_NAMED = select(clusters).where(clusters.c.name == bindparam("of_name"))
 
 
 class Clusters:
@@ -19,7 +21,7 @@ class Clusters:
 
     def get(self, name: str) -> ClusterState:
         """Return what is known of a cluster."""
-        row = self._connection.execute(select(clusters).where(clusters.c.name == name)).first()
+        row = self._connection.execute(_NAMED, {"of_name": name}).first()
         return rows.cluster_state(row) if row else ClusterState(name)
 
     def set(self, name: str, **values: Any) -> None:

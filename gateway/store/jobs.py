@@ -53,6 +53,23 @@ def _change_of_job(before: tuple[JobState, ...], names: tuple[str, ...]) -> Upda
     )
 
 
+_READY = (
+    select(attempts)
+    .where(
+        attempts.c.cluster == bindparam("of_cluster"),
+        attempts.c.state == AttemptState.READY.value,
+        or_(
+            attempts.c.ready_at <= bindparam("now"),
+            attempts.c.ready_at > bindparam("far"),
+        ),
+    )
+    .order_by(attempts.c.ready_at, attempts.c.key)
+)
+_OPEN = (
+    select(attempts)
+    .where(attempts.c.state.in_(_IN_SCHEDULER))
+    .order_by(attempts.c.submission_key, attempts.c.task_index)
+)
 _NEWS_OF_JOB = (
     update(workflows)
     .where(
@@ -174,16 +191,8 @@ class Jobs:
 
         A time further off than any delay means that a clock was set back: it counts as past.
         """
-        query = (
-            select(attempts)
-            .where(
-                attempts.c.cluster == cluster,
-                attempts.c.state == AttemptState.READY.value,
-                or_(attempts.c.ready_at <= now, attempts.c.ready_at > now + LONGEST_DELAY_S),
-            )
-            .order_by(attempts.c.ready_at, attempts.c.key)
-        )
-        return [rows.attempt(row) for row in self._connection.execute(query)]
+        values = {"of_cluster": cluster, "now": now, "far": now + LONGEST_DELAY_S}
+        return [rows.attempt(row) for row in self._connection.execute(_READY, values)]
 
     def in_scheduler(self, cluster: str) -> int:
         """Return how many attempts a cluster has, or may have."""
@@ -196,12 +205,7 @@ class Jobs:
 
     def open_attempts(self) -> list[Attempt]:
         """Return all attempts that a scheduler has, or may have, in a stable order."""
-        query = (
-            select(attempts)
-            .where(attempts.c.state.in_(_IN_SCHEDULER))
-            .order_by(attempts.c.submission_key, attempts.c.task_index)
-        )
-        return [rows.attempt(row) for row in self._connection.execute(query)]
+        return [rows.attempt(row) for row in self._connection.execute(_OPEN)]
 
     def attempts_of(self, job_id: str) -> list[Attempt]:
         """Return the attempts of a job, first one first."""

@@ -9,6 +9,7 @@ from gateway.store.tables import leases
 from gateway.vocabulary.records import Lease
 
 _DRIVER = "driver"
+_CURRENT = select(leases).where(leases.c.name == _DRIVER).with_for_update()
 
 
 class Leases:
@@ -19,8 +20,7 @@ class Leases:
 
     def current(self) -> Lease | None:
         """Return the lease, also an expired one; locks the row where the database can."""
-        query = select(leases).where(leases.c.name == _DRIVER).with_for_update()
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_CURRENT).first()
         return rows.lease(row) if row else None
 
     def take(self, lease: Lease) -> None:

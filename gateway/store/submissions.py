@@ -19,6 +19,13 @@ _UNSETTLED = [
 ]
 
 
+_WITHOUT_FATE = (
+    select(submissions)
+    .where(submissions.c.state.in_(_UNSETTLED))
+    .order_by(submissions.c.prepared_at)
+)
+
+
 class Submissions:
     """Everything that is read and written about submissions, within one transaction."""
 
@@ -45,9 +52,7 @@ class Submissions:
 
     def unsettled(self) -> list[SubmissionRecord]:
         """Return submissions whose fate is not known."""
-        query = select(submissions).where(submissions.c.state.in_(_UNSETTLED))
-        found = self._connection.execute(query.order_by(submissions.c.prepared_at))
-        return [rows.submission(row) for row in found]
+        return [rows.submission(row) for row in self._connection.execute(_WITHOUT_FATE)]
 
     def set(self, key: str, **values: Any) -> None:
         """Change a submission."""

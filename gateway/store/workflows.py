@@ -43,6 +43,20 @@ def _move(status: WorkflowStatus, names: tuple[str, ...]) -> Update:
     )
 
 
+_WITH_NEWS = (
+    select(workflows.c.id)
+    .where(workflows.c.status.in_(_ACTIVE), workflows.c.news == 1)
+    .order_by(workflows.c.created_at)
+)
+_STOPPING = select(workflows).where(
+    workflows.c.status.in_(_ACTIVE), workflows.c.stop_requested_at.is_not(None)
+)
+_ENDED_FETCHES = select(jobs).where(
+    jobs.c.id.in_(select(images.c.fetch_job_id).where(images.c.resolved.is_(null()))),
+    jobs.c.state.in_([state.value for state in JobState if state.is_terminal]),
+)
+"""What every pass asks: building a statement takes longer than executing it."""
+
 Order = Literal["newest", "oldest", "cpu"]
 
 
@@ -172,15 +186,11 @@ class Workflows:
 
     def with_news(self) -> list[str]:
         """Return the ids of active workflows that a driver should look at, oldest first."""
-        query = select(workflows.c.id).where(workflows.c.status.in_(_ACTIVE), workflows.c.news == 1)
-        return list(self._connection.execute(query.order_by(workflows.c.created_at)).scalars())
+        return list(self._connection.execute(_WITH_NEWS).scalars())
 
     def stopping(self) -> list[Workflow]:
         """Return active workflows that the user wants stopped."""
-        query = select(workflows).where(
-            workflows.c.status.in_(_ACTIVE), workflows.c.stop_requested_at.is_not(None)
-        )
-        return [rows.workflow(row) for row in self._connection.execute(query)]
+        return [rows.workflow(row) for row in self._connection.execute(_STOPPING)]
 
     def count_active(self) -> int:
         """Return how many workflows a driver has work for."""
@@ -278,12 +288,7 @@ class Workflows:
 
     def ended_fetches(self) -> list[Job]:
         """Return fetch jobs that have ended while workflows still wait for their image."""
-        waited_for = select(images.c.fetch_job_id).where(images.c.resolved.is_(null()))
-        query = select(jobs).where(
-            jobs.c.id.in_(waited_for),
-            jobs.c.state.in_([state.value for state in JobState if state.is_terminal]),
-        )
-        return [rows.job(row) for row in self._connection.execute(query)]
+        return [rows.job(row) for row in self._connection.execute(_ENDED_FETCHES)]
 
     def open_fetch_of(self, reference: str) -> str | None:
         """Return the id of a job that fetches this reference now, if there is one."""
