@@ -170,7 +170,7 @@ class Watch:
             missing_since=missing,
             held_since=since if last and last.state is SchedulerState.HELD else None,
             stop_requested=attempt.job_id in stopping,
-            answered=asked is not None,
+            answered=asked is not None and attempt.key not in asked.unheard,
             record_since=record_since(attempt.observed, record, now),
             alive_elsewhere=asked is not None and attempt.key in asked.alive_elsewhere,
         )

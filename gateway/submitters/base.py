@@ -9,7 +9,7 @@ unknown words with ``SchedulerState.UNKNOWN`` and skips lines that it cannot rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -70,6 +70,11 @@ class ActiveSubmission:
     submitted_at: float
     open_tasks: Mapping[int, str]
     where: str = ""
+
+
+def open_keys(active: Iterable[ActiveSubmission]) -> set[str]:
+    """Return the keys of all open tasks."""
+    return {key for each in active for key in each.open_tasks.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +151,15 @@ class Observed:
     alive_elsewhere
         Tasks that are missing where living tasks are listed, while another record takes them for
         alive.
+    unheard
+        Tasks that were not seen where living tasks are listed, by an answer that was not whole or
+        did not come: what they are doing is not known at all.
     """
 
     tasks: Mapping[TaskKey, Observation] = field(default_factory=dict)
     absence_counts: bool = False
     alive_elsewhere: frozenset[TaskKey] = frozenset()
+    unheard: frozenset[TaskKey] = frozenset()
 
 
 ObserveOutcome = Observed | Unreachable

@@ -22,6 +22,7 @@ from gateway.submitters.base import (
     SubmitOutcome,
     TaskKey,
     Unreachable,
+    open_keys,
 )
 from gateway.submitters.htcondor import answers, classad, parse, queries, submit_file
 from gateway.submitters.htcondor.event_log import LogTrace
@@ -125,11 +126,18 @@ class HTCondorSubmitter:
         self._logs.keep({each.control_dir / submit_file.EVENT_LOG for each in active})
         tasks: dict[TaskKey, Observation] = {}
         troubles: list[str] = []
+        unheard: set[TaskKey] = set()
         for where, group in by_schedd(active).items():
-            troubles += self._observe_schedd(where, group, tasks)
+            queue = self._ads(CallKind.STATUS, self._queue_argv(where))
+            if isinstance(queue, Unreachable):
+                troubles.append(queue.reason)
+                unheard |= open_keys(group)
+            else:
+                troubles += self._observe_schedd(where, group, queue, tasks)
         if troubles and not tasks:
             return Unreachable(troubles[0])
-        return Observed(tasks, absence_counts=bool(active) and not troubles)
+        absent = bool(active) and not troubles
+        return Observed(tasks, absence_counts=absent, unheard=frozenset(unheard))
 
     def cancel(self, active: Sequence[ActiveSubmission]) -> ActOutcome:
         """See ``Submitter``."""
@@ -273,12 +281,13 @@ class HTCondorSubmitter:
         return True
 
     def _observe_schedd(
-        self, where: str, group: Sequence[ActiveSubmission], into: dict[TaskKey, Observation]
+        self,
+        where: str,
+        group: Sequence[ActiveSubmission],
+        queue: list[parse.Ad],
+        into: dict[TaskKey, Observation],
     ) -> list[str]:
         """Add what one schedd knows; return what went wrong."""
-        queue = self._ads(CallKind.STATUS, self._queue_argv(where))
-        if isinstance(queue, Unreachable):
-            return [queue.reason]
         wanted = {key: each for each in group for key in each.open_tasks.values()}
         now = self._clock()
         seen = from_ads(queue, wanted, Source.QUEUE, now)

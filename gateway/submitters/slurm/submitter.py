@@ -25,6 +25,7 @@ from gateway.submitters.base import (
     SubmitOutcome,
     TaskKey,
     Unreachable,
+    open_keys,
 )
 from gateway.submitters.slurm import answers, commands, parse
 from gateway.submitters.slurm.daemon_log import explained
@@ -100,13 +101,16 @@ class SlurmSubmitter:
         """See ``Submitter``. One call, or two when tasks have left the queue, for each cluster."""
         tasks: dict[TaskKey, Observation] = {}
         alive: set[TaskKey] = set()
+        unheard: set[TaskKey] = set()
         complete, trouble = bool(active), ""
         for where, group in _by_place(active).items():
             answer = self._queue(CallKind.STATUS, where)
             if isinstance(answer, Unreachable):
                 complete, trouble = False, answer.reason
+                unheard |= open_keys(group)
                 continue
             seen = _tasks_seen(answer.rows, group)
+            unheard |= set() if answer.whole else open_keys(group) - seen.keys()
             missing = [each for each in group if not seen.keys() >= set(each.open_tasks.values())]
             older, living, all_asked = self._from_accounting(where, missing)
             tasks |= older | seen
@@ -114,7 +118,12 @@ class SlurmSubmitter:
             complete = complete and answer.whole and all_asked
         if trouble and not tasks:
             return Unreachable(trouble)
-        return Observed(tasks, absence_counts=complete, alive_elsewhere=frozenset(alive))
+        return Observed(
+            tasks,
+            absence_counts=complete,
+            alive_elsewhere=frozenset(alive),
+            unheard=frozenset(unheard - tasks.keys()),
+        )
 
     def cancel(self, active: Sequence[ActiveSubmission]) -> ActOutcome:
         """See ``Submitter``.

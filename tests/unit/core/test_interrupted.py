@@ -22,6 +22,7 @@ from gateway.submitters import control
 from gateway.submitters.base import (
     ActiveSubmission,
     ActOutcome,
+    Observed,
     Submission,
     SubmitOutcome,
     Unreachable,
@@ -76,6 +77,28 @@ def test_scheduler_that_does_not_answer_runs_out_no_patience(machine: Machine) -
     machine.tick(61)
     first, second = machine.attempts(workflow)
     assert (first.outcome, second.state) == (Outcome.PREEMPTED, AttemptState.READY)
+
+
+def test_answer_without_content_runs_out_no_patience(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told to end, to be started again; the scheduler answers for an hour with garbage."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.cluster.requeue(key, traceless=False)
+    really = machine.cluster.observe
+    garbage = Observed({}, absence_counts=False, unheard=frozenset({key}))
+    monkeypatch.setattr(machine.cluster, "observe", lambda _: garbage)
+    for _ in range(60):
+        machine.tick(60)
+        assert machine.attempts(workflow)[0].state is AttemptState.RUNNING
+    monkeypatch.setattr(machine.cluster, "observe", really)
+    machine.tick(61)
+    machine.cluster.start(key)
+    machine.cluster.end(key)
+    machine.tick(61)
+    assert machine.jobs(workflow)[0].state is JobState.FINISHED
 
 
 def test_missing_job_is_not_lost_while_nobody_can_be_asked(machine: Machine) -> None:

@@ -429,3 +429,24 @@ def test_what_cannot_be_honoured_is_refused_in_words(wanted: Resources, word: st
 def test_what_fits_is_not_refused() -> None:
     wanted = Resources(cpus=64, gpus=4, partition="gpu,long", constraint="[a|b]&c")
     assert make(ScriptedGate(), maximum={"cpus": 64}).refusal(wanted) is None
+
+
+@pytest.mark.parametrize("said", ["<html>502 Bad Gateway</html>\n", queue("7_0", "RUNNING")[:-5]])
+def test_answer_that_is_not_whole_says_nothing_of_the_tasks_that_it_does_not_name(
+    active: ActiveSubmission, said: str
+) -> None:
+    outcome = make(ScriptedGate(squeue=said)).observe([active])
+    assert isinstance(outcome, Observed)
+    assert not outcome.absence_counts
+    assert outcome.unheard == {"k0", "k1", "k2"}
+
+
+def test_cluster_that_does_not_answer_is_not_answered_for_by_another_one(
+    active: ActiveSubmission,
+) -> None:
+    east = replace(active, where="east", open_tasks={0: "k0"})
+    west = replace(active, key="gw" + "1" * 16, native_id="8", where="west", open_tasks={0: "k1"})
+    outcome = make(ScriptedGate(squeue=[queue("7_0", "RUNNING"), NO_ANSWER])).observe([east, west])
+    assert isinstance(outcome, Observed)
+    assert outcome.unheard == {"k1"}
+    assert states(outcome) == {"k0": SchedulerState.RUNNING}
