@@ -60,7 +60,23 @@ class Remains:
         for where, asked in places.items():
             if not self._remove(cluster, where, list(asked.values()), now):
                 kept |= {key for each in asked.values() for key in each.open_tasks.values()}
+        for each in news:
+            submission = holders.get(each.attempt.key)
+            if submission and _is_unclaimed(each) and not self._close(submission, each):
+                kept.add(each.attempt.key)
         return [each for each in news if each.attempt.key not in kept]
+
+    def _close(self, submission: ActiveSubmission, each: Watched) -> bool:
+        """Forbid what ended unclaimed: a late copy of an earlier call could yet claim and run it.
+
+        Who claims at this moment claims before it looks whether it may start: it is waited for.
+        """
+        if not self._forbid(submission, each):
+            return False
+        try:
+            return (each.attempt.task_index or 0) not in control.claimed(submission.control_dir)
+        except OSError:
+            return False
 
     def _say_why(self, remains: Sequence[Watched]) -> None:
         """Write down why attempts are given up, before the scheduler is asked to drop them.
@@ -97,6 +113,12 @@ class Remains:
         if not confirmed:
             self._refused_at[place] = now
         return confirmed
+
+
+def _is_unclaimed(news: Watched) -> bool:
+    evidence = news.evidence
+    over = news.verdict.outcome is not None
+    return over and evidence.claim is None and evidence.exit_record is None
 
 
 def _may_remain(news: Watched) -> bool:

@@ -41,8 +41,6 @@ from gateway.vocabulary.resources import Resources
 EX_DUPLICATE = 79
 """Exit code of the job script that finds its attempt claimed by another copy."""
 EX_NO_SCRIPT = 127
-LATE_S = 1000.0
-"""So long a late request is under way."""
 LAST_RECORD_S = 55.0
 """The record of a command that was told to end comes no later."""
 
@@ -70,6 +68,8 @@ class FakeCluster:
         For so many seconds, claims and exit records stay invisible to the gateway's host.
     torn
         Whether their names, with a part of their content, are visible all the same.
+    late_s
+        So long a late request is under way.
     skew
         By how much the clock of a node is wrong.
     violations
@@ -87,6 +87,7 @@ class FakeCluster:
     refuses: str | None = None
     lag: float = 0.0
     torn: bool = False
+    late_s: float = 1000.0
     skew: dict[str, float] = field(default_factory=dict)
     copies: dict[str, Copy] = field(default_factory=dict)
     starts: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -139,7 +140,7 @@ class FakeCluster:
 
     def delay(self, submission: Submission) -> None:
         """Take a submission later than anybody waits for it."""
-        self._under_way.append((self.clock() + LATE_S, submission))
+        self._under_way.append((self.clock() + self.late_s, submission))
 
     def find(self, submission: Submission, since: float) -> FindOutcome:
         """Look in the queue and in the claims, as the real adapters do."""

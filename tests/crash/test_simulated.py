@@ -18,9 +18,9 @@ from tests.crash.place import memory_folder
 from tests.crash.troubles import Trouble
 from tests.crash.world import play
 
-ROUNDS = 140
+ROUNDS = 80
 BLOCK = 20
-OF_EACH_TROUBLE = 5
+OF_EACH_TROUBLE = 4
 SEEDS_PER_POINT = 60
 BY_USERS = {
     point

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.crash.world import World
 
 Action = Callable[[], None]
-LONG = (30, 300, 1200, 4000)
-"""How long something lasts at a stretch; a job is missed for 900 s before it counts as lost."""
+LATE = (150.0, 400.0, 1000.0)
+"""How late a submission arrives that nobody waits for: it is sent again after 120 s."""
 SKEWS = (-10_800.0, -600.0, 600.0, 10_800.0)
 STAYS_S = 600.0
 """So long a command may run on that no record of the scheduler names any more."""
@@ -206,6 +206,7 @@ class Troubles:
 
     def calls(self) -> None:
         """Have a submission arrive when nobody waits for it any more."""
+        self.world.scheduler.late_s = self.world.random.choice(LATE)
         self.world.scheduler.faults.append(Fault.LATE_REQUEST)
         self.world.note("a submission will be late")
 

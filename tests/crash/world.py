@@ -336,7 +336,8 @@ class World:
             self.finish(copy)
 
     def wrong(self) -> list[str]:
-        """Check the promises."""
+        """Check the promises, when all that was under way has arrived."""
+        self.pass_time(self.scheduler.late_s)
         found = list(self.scheduler.violations)
         for copy in list(self.scheduler.copies.values()):
             if copy.state is SchedulerState.RUNNING and self.is_step(copy):

@@ -79,6 +79,22 @@ def test_scheduler_that_does_not_answer_runs_out_no_patience(machine: Machine) -
     assert (first.outcome, second.state) == (Outcome.PREEMPTED, AttemptState.READY)
 
 
+def test_late_copy_of_what_ended_unclaimed_does_not_start(machine: Machine) -> None:
+    """The first call is late; the copy of the second cannot claim, and another attempt follows."""
+    machine.cluster.faults.append(Fault.LATE_REQUEST)
+    workflow = machine.submit("run")
+    machine.tick()
+    key = machine.attempts(workflow)[0].key
+    for _ in range(3):
+        machine.tick(61)
+    machine.cluster.change(key, SchedulerState.FAILED, exit_code=75)
+    machine.tick(61)
+    assert machine.attempts(workflow)[0].outcome is Outcome.NODE_BAD
+    machine.clock.pass_by(1000)
+    machine.cluster.show_late_files()
+    assert not machine.cluster.start(machine.cluster.copy(key, 1))
+
+
 def test_answer_without_content_runs_out_no_patience(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
