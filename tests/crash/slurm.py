@@ -73,10 +73,16 @@ class FakeSlurm:
     _without_record: set[str] = field(default_factory=set)
 
     def call(
-        self, kind: CallKind, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+        self,
+        kind: CallKind,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout_s: float = 60.0,
+        enough: str = "",
     ) -> CommandResult:
         """Answer one command."""
-        del kind, stdin, timeout_s
+        del kind, stdin, timeout_s, enough
         self.keep_books()
         words = [word for word in argv if word != "env" and not word.startswith("SLURM_")]
         verbs: dict[str, Callable[[Sequence[str]], str | CommandResult]] = {

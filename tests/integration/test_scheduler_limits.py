@@ -12,13 +12,12 @@ from itertools import pairwise, takewhile
 import pytest
 
 from gateway.core.pauses import length_s
-from tests.integration.place import IN_TEST_BED
+from tests.integration.place import IN_TEST_BED, called
 from tests.integration.under_fault import (
     ONCE,
     Gateway,
     Run,
     as_root,
-    called,
     said_by,
     working,
 )
