@@ -256,7 +256,7 @@ def complaints(agent: Agent, exchange: Exchange) -> list[str]:
         found.append(complaint)
     if exchange.is_json:
         found += _odd_times(exchange.json())
-        if exchange.path.endswith("/logs") and exchange.status == 200:
+        if exchange.path.endswith("/logs") and exchange.status == 200 and not found:
             found += _odd_logs(json.loads(exchange.json()["logs"]))
     return [f"{each}: {exchange}" for each in found]
 
