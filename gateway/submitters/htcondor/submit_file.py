@@ -25,6 +25,7 @@ WALLTIME_HOLDS = (46, 47)
 
 _VISIBLE_S = 600
 """How long an ended job stays in the queue: while it does, nobody has to read the history."""
+_LATELY_ENDED = f"JobStatus == 4 && time() - CompletionDate < {_VISIBLE_S}"
 _GRACE_S = 60
 """Between TERM and KILL: the command may clean up, the job script writes its record."""
 
@@ -55,8 +56,13 @@ def launcher_text(control_dir: Path) -> str:
     return _LAUNCHER_TEXT.replace("@CONTROL@", shell_word(str(control_dir)))
 
 
-def description_text(submission: Submission, site: HTCondorCluster) -> str:
+def description_text(submission: Submission, site: HTCondorCluster, *, stays: bool = True) -> str:
     """Return the submit description of all tasks; task ``i`` becomes process ``i``.
+
+    Parameters
+    ----------
+    stays
+        Whether ended jobs stay in the queue for a while, where they count in its limits.
 
     Raises
     ------
@@ -68,6 +74,7 @@ def description_text(submission: Submission, site: HTCondorCluster) -> str:
     lines = [
         *_what(submission),
         *_how(submission),
+        *([f"leave_in_queue = {_LATELY_ENDED}"] if stays else []),
         *_resources(submission.resources, site),
         *_requirements(submission),
         *(["MY.SendCredential = True"] if site.send_credential else []),
@@ -108,7 +115,6 @@ def _how(submission: Submission) -> Iterator[str]:
     yield "notification = never"
     yield "want_graceful_removal = True"
     yield f"job_max_vacate_time = {_GRACE_S}"
-    yield f"leave_in_queue = JobStatus == 4 && time() - CompletionDate < {_VISIBLE_S}"
     if submission.resources.walltime_s:
         # The hold is the evidence; the removal keeps it from being released into a second run.
         over = " || ".join(f"HoldReasonCode == {code}" for code in WALLTIME_HOLDS)

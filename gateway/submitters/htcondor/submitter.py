@@ -34,7 +34,7 @@ from gateway.transport.base import CallKind, CommandResult, Gate
 from gateway.vocabulary.evidence import Observation, Source
 from gateway.vocabulary.resources import Resources
 
-_LET_GO_EVERY_S = 60.0
+_LET_GO_EVERY_S = 10.0
 _SCHEDD = "schedd"
 """File of the control directory that names the schedd a submission was sent to."""
 
@@ -67,6 +67,7 @@ class HTCondorSubmitter:
         self._logs = LogReader()
         self._facts: Facts | None = None
         self._learned: int | None = None
+        self._is_crowded = False
         self._let_go_at: float | None = None
         self._history_works: set[str] = set()
 
@@ -86,6 +87,7 @@ class HTCondorSubmitter:
         if isinstance(outcome, Backpressure) and outcome.limit:
             self._learned = outcome.limit
         if answers.counts_jobs(outcome):
+            self._is_crowded = True
             self._let_go(where)
         return outcome
 
@@ -187,7 +189,9 @@ class HTCondorSubmitter:
         directory = submission.control_dir
         launcher = submit_file.launcher_text(directory)
         control.write_whole(directory / submit_file.LAUNCHER, launcher)
-        description = submit_file.description_text(submission, self._site)
+        description = submit_file.description_text(
+            submission, self._site, stays=not self._is_crowded
+        )
         control.write_whole(directory / submit_file.DESCRIPTION, description)
         control.write_whole(directory / _SCHEDD, where)
 

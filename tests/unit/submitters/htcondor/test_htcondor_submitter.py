@@ -174,11 +174,23 @@ def test_a_full_schedd_lets_ended_jobs_go_now_and_then(
     gate.answers["condor_submit"] = said(1, err=err)
     for _ in range(5):
         submitter.submit(sent)
-        clock.pass_by(15)
-    assert gate.tools().count("condor_qedit") == 2
+        clock.pass_by(6)
+    assert gate.tools().count("condor_qedit") == 3
     argv = gate.argv("condor_qedit")
     assert "GatewaySubmission =!= undefined && JobStatus == 4" in argv
     assert argv[-2:] == ("LeaveJobInQueue", "False")
+
+
+def test_jobs_of_a_schedd_that_was_full_leave_it_when_they_end(
+    submitter: HTCondorSubmitter, gate: ScriptedGate, sent: Submission
+) -> None:
+    description = sent.control_dir / "condor.sub"
+    err = "Number of submitted jobs would exceed MAX_JOBS_SUBMITTED"
+    gate.answers["condor_submit"] = said(1, err=err)
+    submitter.submit(sent)
+    assert "leave_in_queue = JobStatus == 4" in description.read_text()
+    submitter.submit(sent)
+    assert "leave_in_queue" not in description.read_text()
 
 
 @pytest.mark.parametrize("word", ["MAX_JOBS_PER_SUBMISSION", "anything"])
