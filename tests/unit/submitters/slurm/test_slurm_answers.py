@@ -263,10 +263,18 @@ def cut_off(stderr: str, seconds: float, stdout: str = "") -> SubmitOutcome:
     return answers.read_submit(answer, 3, 1000)
 
 
-def test_an_sbatch_that_was_ended_before_its_second_try_was_refused() -> None:
-    outcome = cut_off(FULL, 0.2)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "error: Slurm temporarily unable to accept job, sleeping and retrying",
+        "error: Slurm job queue full, sleeping and retrying",
+        "Job creation temporarily disabled, retrying",
+    ],
+)
+def test_an_sbatch_that_was_ended_before_its_second_try_was_refused(words: str) -> None:
+    outcome = cut_off(f"sbatch: {words}\n", 0.2)
     assert isinstance(outcome, Backpressure)
-    assert "Slurm temporarily unable to accept job (" in outcome.reason
+    assert outcome.reason.split(" (")[0] in words
     assert "MaxJobCount" in outcome.reason
 
 
