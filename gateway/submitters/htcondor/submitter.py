@@ -37,6 +37,7 @@ from gateway.vocabulary.resources import Resources
 _LET_GO_EVERY_S = 10.0
 _SCHEDD = "schedd"
 """File of the control directory that names the schedd a submission was sent to."""
+_ASK_AGAIN_S = 60
 
 
 class HTCondorSubmitter:
@@ -65,7 +66,8 @@ class HTCondorSubmitter:
         self._gate = gate
         self._clock = clock
         self._logs = LogReader()
-        self._facts: Facts | None = None
+        self._facts = Facts()
+        self._ask_after = 0.0
         self._learned: int | None = None
         self._is_crowded = False
         self._let_go_at: float | None = None
@@ -180,7 +182,9 @@ class HTCondorSubmitter:
         return queries.tool(name, named, self._site.pool)
 
     def _known(self) -> Facts:
-        if self._facts is None:
+        """Return what the configuration says; what was no answer is asked again after a while."""
+        if self._facts == Facts() and self._clock() >= self._ask_after:
+            self._ask_after = self._clock() + _ASK_AGAIN_S
             result = self._call(CallKind.QUERY, queries.FACTS_ARGV)
             self._facts = queries.parse_facts(result.stdout) if result.ok else Facts()
         return self._facts

@@ -254,6 +254,23 @@ def test_only_another_schedd_is_named(gate: ScriptedGate, sent: Submission) -> N
     assert gate.argv("condor_q")[:3] == ("condor_q", "-name", "elsewhere")
 
 
+@pytest.mark.parametrize("answer", [silence(), said(1), said(out="rubbish")])
+def test_which_schedd_it_is_is_asked_again(
+    gate: ScriptedGate, sent: Submission, answer: CommandResult
+) -> None:
+    """One lost answer must not have it named for as long as the process lives."""
+    site, times = HTCondorCluster.model_validate({"type": "htcondor"}), [NOW]
+    submitter = HTCondorSubmitter("pool", site, gate, lambda: times[-1], "alice")
+    gate.answers["condor_config_val"] = answer
+    submitter.observe([active(sent)])
+    assert gate.argv("condor_q")[:3] == ("condor_q", "-name", "login.example")
+    del gate.answers["condor_config_val"]
+    times.append(NOW + 61)
+    gate.calls.clear()
+    submitter.observe([active(sent)])
+    assert "-name" not in gate.argv("condor_q")
+
+
 def test_the_site_s_schedd_is_always_named(gate: ScriptedGate, sent: Submission) -> None:
     gate.answers["condor_submit"] = said(out="12.0 - 12.1\n")
     submitter = make(gate, schedd="big", pool="cm")
