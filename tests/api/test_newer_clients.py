@@ -65,7 +65,7 @@ def test_files_of_a_specification_in_a_bundle_are_found(place: Place) -> None:
     assert create(place, bundle(reana_yaml=outer, steps_yaml=steps)).status_code == 201
     missing = create(place, bundle(reana_yaml=outer))
     assert missing.status_code == 400
-    assert "steps.yaml: No such file" in missing.json()["message"]
+    assert "steps.yaml cannot be read: No such file" in missing.json()["message"]
 
 
 def test_other_languages_are_stored_and_refused_at_start(place: Place) -> None:

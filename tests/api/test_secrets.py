@@ -75,9 +75,10 @@ def test_deletion_is_all_or_nothing_and_answers_with_lists(place: Place) -> None
     assert names(place) == ["B"]
 
 
-def test_a_name_that_utf8_cannot_hold_is_missing_too(place: Place) -> None:
+def test_a_name_that_utf8_cannot_hold_is_refused(place: Place) -> None:
     reply = place.call("DELETE", "/api/secrets/", content=r'["\ud800"]')
-    assert (reply.status_code, reply.json()) == (404, ["?"])
+    assert reply.status_code == 400
+    assert "half of a letter" in reply.json()["message"]
 
 
 @pytest.mark.parametrize("body", [{}, "A", [1], None])
@@ -118,7 +119,7 @@ def test_secrets_of_others_do_not_exist(place: Place) -> None:
         ("..", secret("x", "file"), "without directories"),
         ("a/b", secret("x", "file"), "without directories"),
         ("a\nb", secret("x", "file"), "without directories"),
-        ("\ud800", secret("x", "file"), "without directories"),
+        ("\ud800", secret("x", "file"), "half of a letter"),
         ("a" * 256, secret("x", "file"), "without directories"),
         ("a", secret("x" * (LARGEST_FILE + 1), "file"), "more than"),
     ],

@@ -182,7 +182,7 @@ def test_what_belongs_there_is_refused_with_what_to_do(laptop: Laptop) -> None:
 
 def test_a_site_file_of_there_is_used(laptop: Laptop, tmp_path: Path) -> None:
     code, _, err = laptop.gateway("--site", str(tmp_path / "absent.yaml"), "list")
-    assert code == ExitCode.NOT_FOUND
+    assert code == ExitCode.USAGE
     assert "absent.yaml does not exist" in err
     code, _, err = laptop.gateway("--site", str(tmp_path / "absent.yaml"), "create")
     assert "absent.yaml does not exist" in err
