@@ -48,6 +48,7 @@ def list_secrets(caller: SignedIn) -> list[dict[str, str]]:
     "/api/secrets/",
     status_code=201,
     summary="Add secrets",
+    responses={409: {"description": "There is one of that name; none was added"}},
     openapi_extra=documented(_VALUES, required=True),
 )
 @router.post("/api/secrets", status_code=201, include_in_schema=False, name="add_secrets_no_slash")
@@ -91,5 +92,4 @@ def delete_secrets(caller: SignedIn, body: JsonBody) -> Any:
     try:
         return caller.services.secrets.delete(body)
     except UnknownSecretsError as error:
-        # Half a character of UTF-16, which JSON can hold and UTF-8 cannot.
-        return JSONResponse([name.encode("utf-8", "replace").decode() for name in error.names], 404)
+        return JSONResponse(list(error.names), 404)
