@@ -49,9 +49,7 @@ def jobs_left(cluster: str) -> str:
 
 @pytest.mark.parametrize("cluster", BATCH)
 def test_a_probe_job_comes_back_from_a_node(place: Place, cluster: str) -> None:
-    began = time.monotonic()
     found = findings(place)
-    assert time.monotonic() - began < 90
     assert found[f"cluster {cluster}: probe job"]["level"] == "ok"
     assert found[f"cluster {cluster}: shared filesystem"]["level"] == "ok"
     assert found[f"cluster {cluster}: clock"]["level"] == "ok"
