@@ -18,8 +18,6 @@ from gateway.store.store import LeaseLostError
 from gateway.vocabulary.records import Lease
 
 QUICK_S = 0.02
-QUICK_SHARE = 2
-QUICK_LONGEST_S = 0.2
 YOUNG_S = 0.05
 STEADY_S = 1.0
 IDLE_S = 1.0
@@ -144,8 +142,7 @@ class Driver:
         now = time.monotonic()
         if done.changes:
             self._quiet_since = now
-            # What comes in meanwhile is done in one pass: more of it when passes take long.
-            return min(max(QUICK_S, took_s * QUICK_SHARE), QUICK_LONGEST_S)
+            return QUICK_S
         with self._parts.store.read() as transaction:
             idle = transaction.workflows.count_active() == 0
         if idle:
