@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 import pytest
 
 from gateway.core.pauses import length_s
-from tests.integration.place import IN_TEST_BED, called
+from tests.integration.place import IN_TEST_BED, called, share
 from tests.integration.under_fault import (
     ONCE,
     Gateway,
@@ -155,12 +155,16 @@ def pool(limit: str) -> AbstractContextManager[None]:
 
 
 SLURM, HTCONDOR = pytest.mark.slurm, pytest.mark.htcondor
-ROOM_FOR = [
+ALL_ROOM_FOR = [
     pytest.param("slurm", user, "MaxSubmitJobs", "AssocMaxSubmitJobLimit", marks=SLURM),
     pytest.param("slurm", qos, "MaxSubmitJobsPU", "QOSMaxSubmitJobPerUserLimit", marks=SLURM),
     pytest.param("htcondor", pool, "MAX_JOBS_PER_OWNER", "MAX_JOBS_PER_OWNER", marks=HTCONDOR),
     pytest.param("htcondor", pool, "MAX_JOBS_SUBMITTED", "MAX_JOBS_SUBMITTED", marks=HTCONDOR),
 ]
+ROOM_FOR = [
+    each for each in ALL_ROOM_FOR if each.values[0] in share(sid="htcondor", trixie="slurm")
+]
+"""Each waits for minutes: each flavour of the test bed plays one scheduler."""
 
 
 @pytest.mark.parametrize(("cluster", "limited", "limit", "words"), ROOM_FOR, indirect=["cluster"])
