@@ -29,6 +29,7 @@ from gateway.submitters.base import (
     Submitted,
     Unclear,
 )
+from gateway.vocabulary import waits
 from gateway.vocabulary.evidence import Outcome
 from gateway.vocabulary.records import (
     Attempt,
@@ -66,7 +67,7 @@ class Dispatch:
         if not ready:
             return 0
         if self._pauses.holds(known, there, now):
-            self._say_waiting(ready, f"cluster {cluster.name}: {known.blocked_reason}")
+            self._say_waiting(ready, waits.not_taken(cluster.name, known.blocked_reason))
             return 0
         sent = 0
         left = {attempt.key for attempt in ready}
@@ -77,7 +78,7 @@ class Dispatch:
             if able and not self.send(self._prepare(cluster, able, standing)):
                 return sent
         waiting = [attempt for attempt in ready if attempt.key in left]
-        self._say_waiting(waiting, f"room on cluster {cluster.name}")
+        self._say_waiting(waiting, waits.room_on(cluster.name))
         return sent
 
     def _say_waiting(self, attempts: Sequence[Attempt], words: str) -> None:
@@ -177,7 +178,7 @@ class Dispatch:
         try:
             control.prepare(submission, launches.good)
         except OSError as error:
-            words = f"control files cannot be written: {error.strerror}: {error.filename}"
+            words = f"{waits.NOT_WRITTEN}: {error.strerror}: {error.filename}"
             return self._put_back(record, attempts, words)
         crash_point(CrashPoint.FILES_WRITTEN)
         with self._parts.store.drive(self._lease) as transaction:
@@ -323,7 +324,7 @@ class Dispatch:
         now = self._parts.clock()
         with self._parts.store.drive(self._lease) as transaction:
             known = transaction.clusters.get(record.cluster)
-            waits = f"cluster {record.cluster}: {outcome.reason}"
+            refused = waits.not_taken(record.cluster, outcome.reason)
             transaction.submissions.set(
                 record.key, state=SubmissionState.WITHDRAWN.value, reason=outcome.reason
             )
@@ -332,13 +333,13 @@ class Dispatch:
                 "state": AttemptState.READY.value,
                 "submission_key": None,
                 "task_index": None,
-                "waits_for": waits,
+                "waits_for": refused,
             }
             transaction.jobs.set_attempts((attempt.key, ready) for attempt in attempts)
             there = transaction.jobs.in_scheduler(record.cluster)
             self._pauses.refused(record.cluster, there, now)
             if known.blocked_reason != outcome.reason:
-                said = f"not taken: {waits}"
+                said = f"not taken: {refused}"
                 transaction.events.add(
                     *[entry(attempt, EventKind.CALL, said, now) for attempt in attempts]
                 )
@@ -360,8 +361,8 @@ class Dispatch:
                 record.key, state=SubmissionState.UNCLEAR.value, reason=reason
             )
             attempts = transaction.jobs.attempts_in(record.key)
-            waits = {"waits_for": f"certainty whether the scheduler has it ({reason})"}
-            transaction.jobs.set_attempts((attempt.key, waits) for attempt in attempts)
+            unsure = {"waits_for": f"{waits.UNSURE} ({reason})"}
+            transaction.jobs.set_attempts((attempt.key, unsure) for attempt in attempts)
             said = f"no usable answer: {reason}"
             transaction.events.add(
                 *[entry(attempt, EventKind.CALL, said, now) for attempt in attempts]

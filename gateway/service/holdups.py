@@ -13,6 +13,7 @@ from gateway.service.views import JobView, WorkflowView
 from gateway.site.model import Site
 from gateway.store.store import Store, Transaction
 from gateway.submitters.control import exit_record_path
+from gateway.vocabulary import waits
 from gateway.vocabulary.records import Attempt
 from gateway.vocabulary.states import AttemptState
 
@@ -21,7 +22,6 @@ TOO_LITTLE = 64 * 1024
 UNFINISHED_S = 2.0
 """An exit record that is not complete after so long does not get to its disk."""
 UNRECORDED = "its command has ended and its exit record is begun, not complete"
-UNSURE = "certainty whether the scheduler has it"
 MAKE_ROOM = "make room (gateway du, gateway delete, gateway prune); it then goes on by itself"
 MORE_QUOTA = "remove files that you do not need, or ask for more quota; it then goes on by itself"
 BY_ITSELF = "it is tried again by itself; jobs that run go on; if it lasts: gateway doctor"
@@ -203,9 +203,9 @@ def _waits(view: WorkflowView, said: Iterable[str]) -> Iterator[Holdup]:
 
 def _is_held_up(view: JobView, attempt: Attempt) -> bool:
     if attempt.state is AttemptState.SUBMITTING:
-        return attempt.waits_for.startswith(UNSURE)
-    cluster = f"cluster {view.job.cluster}"
-    limits = (f"room on {cluster}", f"{cluster}:")
+        return attempt.waits_for.startswith(waits.UNSURE)
+    cluster = view.job.cluster
+    limits = (waits.room_on(cluster), waits.not_taken(cluster))
     return attempt.state is AttemptState.READY and attempt.waits_for.startswith(limits)
 
 
@@ -221,16 +221,16 @@ _ROOM_HINTS: Mapping[bool, str] = {
 
 def _of_wait(who: str, reason: str) -> Holdup:
     """Say why nothing is sent; what the filesystem complained of is no matter of the scheduler."""
-    waits = f"{who} waits for {reason}"
+    words = f"{who} waits for {reason}"
     if os.strerror(errno.EDQUOT) in reason:
-        return Holdup(HoldupKind.DISK, f"your quota is used up: {waits}", MORE_QUOTA)
-    if "control files cannot be written" in reason:
+        return Holdup(HoldupKind.DISK, f"your quota is used up: {words}", MORE_QUOTA)
+    if waits.NOT_WRITTEN in reason:
         hint = MAKE_ROOM if os.strerror(errno.ENOSPC) in reason else BY_ITSELF
-        return Holdup(HoldupKind.DISK, waits, hint)
-    if reason.startswith(UNSURE):
+        return Holdup(HoldupKind.DISK, words, hint)
+    if reason.startswith(waits.UNSURE):
         hint = "it is looked up by itself, and never sent twice; if it lasts: gateway doctor"
-        return Holdup(HoldupKind.CLUSTER, waits, hint)
-    return Holdup(HoldupKind.ROOM, waits, _ROOM_HINTS[reason.startswith("room on")])
+        return Holdup(HoldupKind.CLUSTER, words, hint)
+    return Holdup(HoldupKind.ROOM, words, _ROOM_HINTS[reason.startswith(waits.room_on(""))])
 
 
 def _one_line(text: str) -> str:
