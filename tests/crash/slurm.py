@@ -29,6 +29,8 @@ NO_CONTROLLER = "Unable to contact slurm controller (connect failure)"
 TIMED_OUT = "Socket timed out on send/recv operation"
 GARBAGE = "<html><body>502 Bad Gateway</body></html>\n"
 LIES = ("cut", "garbage", "empty")
+QUEUE_TITLES = SEPARATOR.join(("JOBID", *QUEUE_FIELDS[1:], "\n"))
+ACCOUNTING_TITLES = SEPARATOR.join(ACCOUNTING_FIELDS) + "\n"
 _KEY = re.compile(r"^GATEWAY_KEY='?([0-9a-f.]+)", re.MULTILINE)
 _TARGET = re.compile(r"(\d+)(?:_\[([\d,-]+)\])?")
 Row = tuple[str, str, str, str, str]
@@ -65,7 +67,6 @@ class FakeSlurm:
     accounting: str = "there"
     behind: float = 0.0
     lies: dict[str, str] = field(default_factory=dict)
-    lied_for_long: bool = False
     strangers: dict[str, Stranger] = field(default_factory=dict)
     _ended: dict[tuple[str, str], float] = field(default_factory=dict)
     _book: list[tuple[float, Row]] = field(default_factory=list)
@@ -133,7 +134,8 @@ class FakeSlurm:
 
     def _squeue(self, words: Sequence[str]) -> str:
         name = next((word[7:] for word in words if word.startswith("--name=")), None)
-        return "".join(self._queue_row(row) for row in self._queue() if name in (None, row[4]))
+        rows = (self._queue_row(row) for row in self._queue() if name in (None, row[4]))
+        return QUEUE_TITLES + "".join(rows)
 
     def _queue(self) -> Iterator[Row]:
         now = self.cluster.clock()
@@ -179,7 +181,7 @@ class FakeSlurm:
             by_id = {row[0]: row for row in latest.values()}
             arrays = given["jobs"].split(",")
             chosen = [row for row in by_id.values() if row[0].partition("_")[0] in arrays]
-        return "".join(map(_accounting_row, chosen))
+        return ACCOUNTING_TITLES + "".join(map(_accounting_row, chosen))
 
     def _scancel(self, words: Sequence[str]) -> str | CommandResult:
         errors = [

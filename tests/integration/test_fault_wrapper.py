@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.faults import wrapper
 from tests.integration.faults.plan import COMMANDS, Fault, Liar
 
 STUB = f"""#!{sys.executable}
@@ -133,6 +134,12 @@ def test_work_that_is_done_by_nobody_who_can_be_killed(tmp_path: Path, real: Pat
     while not (real / "ran").exists() or (real / "ran").read_text() != "ran\n" * 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_titles_are_said_once_and_stay() -> None:
+    titles, record = "JOBID\x1fSTATE\x1f\n", "7_0\x1fRUNNING\x1f\n"
+    assert wrapper.edited(titles + record, ["twice"]) == titles + record * 2
+    assert wrapper.edited(titles + record, ["drop", "7_"]) == titles
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ CLUSTERS = ("slurm", "htcondor")
 WAYS = (("tick", "sqlite"), ("serve", "postgresql"), ("tick", "postgresql"), ("serve", "sqlite"))
 """Drivers and databases; next to each other are those that have nothing in common."""
 VANISHED = (
-    Fault("not listed", "squeue", last=EVER, stdout=""),
-    Fault("not in accounting", "sacct", last=EVER, stdout=""),
+    Fault("not listed", "squeue", last=EVER, edits=(("drop", "gw[0-9a-f]{16}"),)),
+    Fault("not in accounting", "sacct", last=EVER, edits=(("drop", "gw[0-9a-f]{16}"),)),
 )
 IMAGE = "docker.io/library/busybox:latest"
 Which = tuple[str, str, str, CrashPoint]

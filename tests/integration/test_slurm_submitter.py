@@ -59,7 +59,8 @@ class OpenGate:
         result = self.transport.run(argv, stdin=stdin, timeout_s=timeout_s, enough=enough)
         self.calls.append(result)
         if "squeue" in argv and self.queue_is_empty:
-            return replace(result, exit_status=0, stdout="")
+            titles = result.stdout.partition("\n")[0]
+            return replace(result, exit_status=0, stdout=f"{titles}\n")
         return result
 
     def seconds(self, program: str) -> list[float]:

@@ -151,11 +151,12 @@ def _on(where: str) -> tuple[str, ...]:
 def queue_argv(where: str, name: str | None = None) -> tuple[str, ...]:
     """Return the ``squeue`` call that lists every task of this user, or those of one name.
 
-    ``--all`` because jobs in hidden partitions would be left out without it.
+    ``--all`` because jobs in hidden partitions would be left out without it. With the line of
+    titles, because no line at all would not tell an empty queue from an answer that got lost.
     """
     wanted = ",".join(f"{field}:{SEPARATOR}" for field in QUEUE_FIELDS)
     named = (f"--name={name}",) if name else ()
-    words = ("--me", "--all", "--array", "--noheader", "--states=all", f"--Format={wanted}")
+    words = ("--me", "--all", "--array", "--states=all", f"--Format={wanted}")
     return (*_EPOCH, "squeue", *_on(where), *words, *named)
 
 
@@ -172,7 +173,6 @@ def accounting_argv(
         *_EPOCH,
         "sacct",
         *_on(where),
-        "--noheader",
         "--parsable2",
         f"--delimiter={SEPARATOR}",
         f"--starttime=now-{max(0, ceil(seconds_back))}seconds",

@@ -1,7 +1,8 @@
 """What ``squeue``, ``sacct`` and ``scontrol show config`` print, as facts.
 
 Records that cannot be read are skipped: one strange job never hides the others. But an answer with
-such a record, or without its end, is not whole: what it does not name may yet be there.
+such a record, or without its end or the titles it begins with, is not whole: what it does not name
+may yet be there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from gateway.vocabulary.evidence import Observation, SchedulerState, Source
 _NOT_STARTED = frozenset({SchedulerState.PENDING, SchedulerState.HELD})
 _NO_REASON = frozenset({"", "none", "(null)"})
 _MAX_DIGITS = 15
+_TITLE_OF_ID = "JOBID"
+_CLUSTER_LINE = re.compile(r"CLUSTER: [^\x1f\n]*\n")
 _ANY_ID = re.compile(r"\s*\d+(?:[_+.]|\s*$)", re.ASCII)
 _KIB = {"": 1 / 1024, "K": 1, "M": 1024, "G": 1024**2, "T": 1024**3, "P": 1024**4}
 
@@ -43,25 +46,36 @@ class Listing:
 def parse_queue(text: str, now: float) -> Listing:
     """Read ``squeue`` output written with ``QUEUE_FIELDS``, whose records end with a separator."""
     rows = []
-    *records, rest = re.split(f"{SEPARATOR} *\n", text)
+    # Asked for a cluster by its name, squeue says first whose queue it is.
+    named = _CLUSTER_LINE.match(text)
+    *records, rest = re.split(f"{SEPARATOR} *\n", text[named.end() :] if named else text)
     # A name may have several lines, and a line that is no record may come before one.
     strays = [re.match(r"(?s)(?:[^\x1f]*\n)?", record) for record in records]
     plain = [record[stray.end() :] for record, stray in zip(records, strays, strict=True) if stray]
     found = list(_records(plain, QUEUE_FIELDS))
-    for fields in found:
+    titled, jobs = _below_titles(found, "JobArrayID")
+    for fields in jobs:
         job = parse_job_id(fields["JobArrayID"])
         if job:
             said = _observation(fields, Source.QUEUE, now, (fields["StartTime"], fields["EndTime"]))
             said = _with_exit(said, fields["exit_code"])
             said = replace(said, restart_count=_number(fields["RestartCnt"]))
             rows.append(Row(job, fields["Name"], said))
-    whole = plain == records and _all_read(found, "JobArrayID", records) and not rest.strip(" ")
-    return Listing(rows, whole)
+    read = plain == records and len(found) == len(records) and not rest.strip(" ")
+    return Listing(rows, titled and read and _all_name_jobs(jobs, "JobArrayID"))
 
 
-def _all_read(found: Sequence[Mapping[str, str]], id_: str, records: Sequence[str]) -> bool:
-    """Whether each record was read, and says which job it is of: ours or one of another form."""
-    return len(found) == len(records) and all(_ANY_ID.match(fields[id_]) for fields in found)
+def _below_titles(
+    found: Sequence[Mapping[str, str]], id_: str
+) -> tuple[bool, Sequence[Mapping[str, str]]]:
+    """Return whether the records begin with the titles of their columns, and those of jobs."""
+    titled = bool(found) and found[0][id_].strip().upper() == _TITLE_OF_ID
+    return titled, found[1:] if titled else found
+
+
+def _all_name_jobs(jobs: Iterable[Mapping[str, str]], id_: str) -> bool:
+    """Whether each record says which job it is of: ours or one of another form."""
+    return all(_ANY_ID.match(fields[id_]) for fields in jobs)
 
 
 def parse_accounting(text: str, now: float) -> Listing:
@@ -71,7 +85,8 @@ def parse_accounting(text: str, now: float) -> Listing:
     *lines, rest = text.split("\n")
     records = [line for line in lines if line.strip(" ")]
     found = list(_records(records, ACCOUNTING_FIELDS))
-    for fields in found:
+    titled, jobs = _below_titles(found, "JobID")
+    for fields in jobs:
         label, _, step = fields["JobID"].partition(".")
         peak = parse_memory_mib(fields["MaxRSS"])
         if peak is not None:
@@ -86,8 +101,8 @@ def parse_accounting(text: str, now: float) -> Listing:
         replace(row, said=replace(row.said, max_rss_mib=peaks.get(label)))
         for label, row in rows.items()
     ]
-    whole = _all_read(found, "JobID", records) and not rest.strip(" ")
-    return Listing(with_peaks, whole)
+    read = len(found) == len(records) and not rest.strip(" ")
+    return Listing(with_peaks, titled and read and _all_name_jobs(jobs, "JobID"))
 
 
 def _records(lines: Iterable[str], names: Sequence[str]) -> Iterator[Mapping[str, str]]:

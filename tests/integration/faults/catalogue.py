@@ -117,7 +117,8 @@ def slurm() -> list[Case]:
     queue = ("squeue", "--me --all")
     shown = "gw[0-9a-f]{16}"
     purged = Fault("", "squeue", last=EVER, edits=(("drop", shown),))
-    behind = Fault("", "sacct", last=4, stdout="")
+    unknown_to_accounting = Fault("", "sacct", last=EVER, edits=(("drop", shown),))
+    behind = replace(unknown_to_accounting, last=4)
     silent = said("sacct", NO_DATABASE, last=2)
     lost_request = said(
         "sbatch", f"sbatch: error: Batch job submission failed: {TIMED_OUT}", last=1
@@ -136,7 +137,7 @@ def slurm() -> list[Case]:
         named("purged-accounting-behind", purged, behind),
         named("purged-accounting-silent", purged, said("sacct", NO_DATABASE, last=EVER)),
         named("purged-no-accounting", purged, said("sacct", NO_ACCOUNTING, last=EVER)),
-        named("vanishes", purged, Fault("", "sacct", last=EVER, stdout=""), life="dies", sent=3),
+        named("vanishes", purged, unknown_to_accounting, life="dies", sent=3),
         named("controller-down", said("sbatch|squeue|scancel|scontrol", NO_CONTROLLER, last=3)),
         *removal("scancel", f"scancel: error: Kill job error on job id 1: {TIMED_OUT}"),
     ]

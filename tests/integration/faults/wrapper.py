@@ -21,6 +21,9 @@ from typing import Any
 
 Fault = dict[str, Any]
 
+TITLES = re.compile(r"JobID\x1f", re.IGNORECASE)
+"""What squeue and sacct begin with."""
+
 
 def main() -> int:
     """Be the command whose name this was called by."""
@@ -135,7 +138,7 @@ def on_records(text: str, kind: str, given: list[Any]) -> str:
     if kind == "drop":
         kept = [record for record in records if not re.search(given[0], record)]
     else:
-        kept = [record for record in records for _ in range(2)]
+        kept = [record for record in records for _ in range(1 if TITLES.match(record) else 2)]
     if text.lstrip().startswith("["):
         return f"[{', '.join(kept)}]\n"
     return "".join(f"{record}\n" for record in kept)

@@ -11,6 +11,7 @@ from gateway.submitters.slurm.daemon_log import explained, memory_words
 from gateway.submitters.slurm.ids import parse_job_id
 from gateway.vocabulary.evidence import Observation, Source
 from gateway.vocabulary.evidence import SchedulerState as S
+from tests.unit.submitters.slurm.titles import ACCOUNTING_TITLES, QUEUE_TITLES
 
 RECORDED = Path(__file__).parent / "recorded"
 VERSIONS = ("24.11", "26.05")
@@ -55,7 +56,7 @@ def test_every_recorded_line_is_understood(version: str, what: str) -> None:
     text = (RECORDED / version / f"{what}.out").read_text()
     lines = [line for line in text.splitlines() if ".batch" not in line.split(SEPARATOR)[0]]
     found = rows(version, what)
-    assert len(found) == len(lines) > 10
+    assert len(found) == len(lines) - 1 > 10
     assert not [row for row in found if row.said.state is S.UNKNOWN]
     assert {row.said.source.value for row in found} == {what}
 
@@ -130,28 +131,57 @@ def test_an_old_reason_in_accounting_does_not_change_a_state() -> None:
 )
 def test_a_strange_line_hides_no_other(strange: str) -> None:
     for text in (strange + queue_line(), queue_line() + strange + queue_line()):
-        found = parse.parse_queue(text, NOW)
+        found = parse.parse_queue(QUEUE_TITLES + text, NOW)
         assert not found.whole
         assert found.rows or strange == "half"
-    found = parse.parse_queue(queue_line() + strange, NOW)
+    found = parse.parse_queue(QUEUE_TITLES + queue_line() + strange, NOW)
     assert (len(found.rows), found.whole) == (1, False)
-    lines = accounting_line() + strange + accounting_line(JobID="6_0")
+    assert not parse.parse_queue(strange + QUEUE_TITLES + queue_line(), NOW).whole
+    lines = ACCOUNTING_TITLES + accounting_line() + strange + accounting_line(JobID="6_0")
     assert not parse.parse_accounting(lines, NOW).whole
     assert len(parse.parse_accounting(accounting_line() + strange, NOW).rows) == 1
 
 
 def test_a_name_of_several_lines_hides_nothing() -> None:
-    found = parse.parse_queue(queue_line(Name="a\nb") + queue_line(JobArrayID="6_0"), NOW)
+    lines = queue_line(Name="a\nb") + queue_line(JobArrayID="6_0")
+    found = parse.parse_queue(QUEUE_TITLES + lines, NOW)
     assert ([row.name for row in found.rows], found.whole) == (["a\nb", "gw-x"], True)
 
 
-@pytest.mark.parametrize("read", [parse.parse_queue, parse.parse_accounting])
-def test_no_answer_at_all_is_whole(read: Callable[[str, float], parse.Listing]) -> None:
-    assert read("", NOW) == parse.Listing([], whole=True)
+READERS = [(parse.parse_queue, QUEUE_TITLES), (parse.parse_accounting, ACCOUNTING_TITLES)]
+
+
+@pytest.mark.parametrize(("read", "titles"), READERS)
+def test_only_titles_without_jobs_say_that_there_is_none(
+    read: Callable[[str, float], parse.Listing], titles: str
+) -> None:
+    assert read(titles, NOW) == parse.Listing([], whole=True)
+    for end in range(len(titles)):
+        cut = titles[:end]
+        assert read(cut, NOW) == parse.Listing([], whole=False), cut
+
+
+@pytest.mark.parametrize(
+    ("read", "line"),
+    [(parse.parse_queue, queue_line()), (parse.parse_accounting, accounting_line())],
+)
+def test_an_answer_without_titles_is_not_whole(
+    read: Callable[[str, float], parse.Listing], line: str
+) -> None:
+    found = read(line, NOW)
+    assert (len(found.rows), found.whole) == (1, False)
+
+
+def test_squeue_says_first_whose_queue_it_shows() -> None:
+    text = "CLUSTER: east\n" + QUEUE_TITLES + queue_line()
+    found = parse.parse_queue(text, NOW)
+    assert (len(found.rows), found.whole) == (1, True)
+    assert parse.parse_queue("CLUSTER: east\n", NOW) == parse.Listing([], whole=False)
 
 
 def test_parts_of_a_heterogeneous_job_are_skipped() -> None:
-    assert parse.parse_accounting(accounting_line(JobID="5+0"), NOW) == parse.Listing([])
+    line = ACCOUNTING_TITLES + accounting_line(JobID="5+0")
+    assert parse.parse_accounting(line, NOW) == parse.Listing([])
 
 
 LINES = st.lists(

@@ -27,16 +27,21 @@ from gateway.submitters.slurm.submitter import SlurmSubmitter
 from gateway.transport.base import CallKind, CommandResult, Failure
 from gateway.vocabulary.evidence import SchedulerState, Source
 from gateway.vocabulary.resources import Resources
+from tests.unit.submitters.slurm.titles import ACCOUNTING_TITLES, QUEUE_TITLES
 
 KEY = "gw0123456789abcdef"
 OFF = ("", "Slurm accounting storage is disabled", 1)
 DOWN = ("", "sacct: error: Problem talking to the database: Connection refused", 1)
 NO_ANSWER = ("", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1)
+TITLES = {"squeue": QUEUE_TITLES, "sacct": ACCOUNTING_TITLES}
 Said = str | tuple[str, str, int] | Failure | list[Any]
 
 
 class ScriptedGate:
-    """Answers by program; a list is used up answer by answer."""
+    """Answers by program; a list is used up answer by answer.
+
+    Records get the titles before them; a tuple is output, errors and status as they are.
+    """
 
     def __init__(self, **said: Said) -> None:
         self.said = {
@@ -67,7 +72,9 @@ class ScriptedGate:
             answer = answer.pop(0)
         if isinstance(answer, Failure):
             return CommandResult(tuple(argv), None, "", "", 1.0, answer)
-        out, err, status = (answer, "", 0) if isinstance(answer, str) else answer
+        if isinstance(answer, str):
+            answer = TITLES.get(program, "") + answer, "", 0
+        out, err, status = answer
         return CommandResult(tuple(argv), status, out, err, 0.0)
 
     def programs(self) -> list[str]:
@@ -188,10 +195,18 @@ def test_accounting_cannot_bring_a_job_back_to_life(active: ActiveSubmission) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["<html>502 Bad Gateway</html>\n", "half a li", queue("7_0", "RUNNING")[:40], "\0"]
+    "text",
+    [
+        "<html>502 Bad Gateway</html>\n",
+        "half a li",
+        queue("7_0", "RUNNING")[:40],
+        "\0",
+        ("", "", 0),
+        ("\n", "", 0),
+    ],
 )
 def test_nothing_is_absent_from_an_answer_that_is_not_whole(
-    active: ActiveSubmission, submission: Submission, text: str
+    active: ActiveSubmission, submission: Submission, text: Said
 ) -> None:
     found = make(ScriptedGate(squeue=text)).observe([active])
     assert isinstance(found, Observed)
