@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from gateway.service.in_time import InTime
 from gateway.service.views import JobView, WorkflowView
 from gateway.site.model import Site
 from gateway.store.store import Store, Transaction
@@ -19,11 +21,14 @@ from gateway.vocabulary.states import AttemptState
 
 TOO_LITTLE = 64 * 1024
 """Less free space than the control files of a job need."""
+ANSWER_S = 2.0
+"""So long, in seconds, a filesystem may take to say how full it is."""
 UNFINISHED_S = 2.0
 """An exit record that is not complete after so long does not get to its disk."""
 UNRECORDED = "its command has ended and its exit record is begun, not complete"
 MAKE_ROOM = "make room (gateway du, gateway delete, gateway prune); it then goes on by itself"
 MORE_QUOTA = "remove files that you do not need, or ask for more quota; it then goes on by itself"
+ONCE_BACK = "once it is back, the workflow goes on by itself"
 BY_ITSELF = "it is tried again by itself; jobs that run go on; if it lasts: gateway doctor"
 
 
@@ -67,33 +72,48 @@ class Holdup:
 class Holdups:
     """Looks at what a workflow waits for; asks no scheduler."""
 
-    def __init__(self, store: Store, site: Site, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        site: Site,
+        clock: Callable[[], float],
+        in_time: InTime[Holdup | None] | None = None,
+    ) -> None:
         self._store = store
         self._site = site
         self._clock = clock
+        self._in_time = in_time or InTime(ANSWER_S)
 
     def of(self, view: WorkflowView) -> tuple[Holdup, ...]:
         """Return what holds up a workflow, the most serious first; nothing if it is not active."""
         if not view.workflow.status.is_active:
             return ()
+        disks, silent = self._disks()
         with self._store.read() as transaction:
             found = (
-                *self._disks(),
-                *self._unrecorded(transaction, view),
+                *disks,
+                *(() if silent else self._unrecorded(transaction, view)),
                 *self._clusters(transaction, view),
                 *_images(transaction, view),
             )
         said = [each.reason for each in found if each.kind is HoldupKind.CLUSTER]
         return (*found, *_waits(view, said))
 
-    def _disks(self) -> Iterator[Holdup]:
+    def _disks(self) -> tuple[list[Holdup], bool]:
+        """Return what is wrong with the filesystems, and whether one does not even answer."""
         roots = [("shared root", self._site.shared_root)]
         if self._site.database_url.startswith("sqlite"):
             roots.append(("state directory", self._site.state_dir))
+        found, silent = [], False
         for name, root in roots:
-            found = disk_trouble(name, root)
-            if found:
-                yield found
+            try:
+                trouble = self._in_time.ask(str(root), partial(disk_trouble, name, root))
+            except TimeoutError:
+                words = f"the {name} {root} does not answer: nothing heard for {ANSWER_S:g} s"
+                trouble, silent = Holdup(HoldupKind.DISK, words, ONCE_BACK), True
+            if trouble:
+                found.append(trouble)
+        return found, silent
 
     def _unrecorded(self, transaction: Transaction, view: WorkflowView) -> Iterator[Holdup]:
         for each in view.jobs:
@@ -128,7 +148,7 @@ def disk_trouble(name: str, root: Path) -> Holdup | None:
             words = f"the {name} {root} is not there"
         else:
             words = f"the {name} {root} does not answer: {error.strerror}"
-        return Holdup(HoldupKind.DISK, words, "once it is back, the workflow goes on by itself")
+        return Holdup(HoldupKind.DISK, words, ONCE_BACK)
     free = figures.f_bavail * figures.f_frsize
     if figures.f_blocks and free < TOO_LITTLE:
         return Holdup(HoldupKind.DISK, f"the disk under {root} is full", MAKE_ROOM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.service.holdups import Holdup, HoldupKind, Holdups
+from gateway.service.in_time import InTime
 from gateway.service.views import Views
 from gateway.submitters import control
 from gateway.testing.fake_task import Fault
@@ -75,6 +77,23 @@ def test_a_disk_that_takes_nothing(
     assert found.kind is HoldupKind.DISK
     assert found.reason.startswith(words.format(root))
     assert "by itself" in found.hint
+
+
+def test_a_disk_that_does_not_answer_does_not_hold_up_who_asks(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = machine.submit("true")
+    root = machine.parts.site.shared_root
+    real, answer = os.statvfs, threading.Event()
+    monkeypatch.setattr(os, "statvfs", lambda p: answer.wait(60) if p == root else real(p))
+    in_time = InTime[Holdup | None](0.05)
+    holdups = Holdups(machine.store, machine.parts.site, machine.clock, in_time)
+
+    (found,) = holdups.of(Views(machine.store).show(workflow.id))
+
+    answer.set()
+    assert found.kind is HoldupKind.DISK
+    assert found.reason.startswith(f"the shared root {root} does not answer")
 
 
 @pytest.mark.parametrize("counts", [{"f_files": 0, "f_favail": 0}, {"f_blocks": 0, "f_bavail": 0}])
