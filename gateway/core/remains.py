@@ -62,9 +62,18 @@ class Remains:
                 kept |= {key for each in asked.values() for key in each.open_tasks.values()}
         for each in news:
             submission = holders.get(each.attempt.key)
-            if submission and _is_unclaimed(each) and not self._close(submission, each):
+            if submission and not self._is_over(submission, each):
                 kept.add(each.attempt.key)
         return [each for each in news if each.attempt.key not in kept]
+
+    def _is_over(self, submission: ActiveSubmission, each: Watched) -> bool:
+        """Whether what follows from the evidence still holds, now that nothing can start any more.
+
+        The driver may have been paused since it looked, and the command may have ended by itself.
+        """
+        if _is_unclaimed(each) and not self._close(submission, each):
+            return False
+        return not (_may_remain(each) and _has_ended(submission, each))
 
     def _close(self, submission: ActiveSubmission, each: Watched) -> bool:
         """Forbid what ended unclaimed: a late copy of an earlier call could yet claim and run it.
@@ -113,6 +122,16 @@ class Remains:
         if not confirmed:
             self._refused_at[place] = now
         return confirmed
+
+
+def _has_ended(submission: ActiveSubmission, news: Watched) -> bool:
+    """Whether an exit record has come since it was looked at."""
+    index = news.attempt.task_index or 0
+    try:
+        found = control.read_exit_records(submission.control_dir, frozenset({index})).get(index)
+    except OSError:
+        return True
+    return found is not None and found != news.evidence.exit_record
 
 
 def _is_unclaimed(news: Watched) -> bool:

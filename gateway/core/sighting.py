@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gateway.vocabulary.evidence import (
+    Claim,
     Evidence,
     ExitRecord,
     HoldCode,
@@ -18,6 +19,9 @@ from gateway.vocabulary.evidence import (
 )
 from gateway.vocabulary.records import Attempt, Event, EventKind, Job
 from gateway.vocabulary.states import AttemptState
+
+_OURS = ("since", "record_since", "claimed_at")
+"""What is remembered beside the observation itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def observation_from(data: Mapping[str, Any]) -> Observation | None:
     hold = data.get("hold")
     return Observation(
         **{
-            **{name: data[name] for name in data if name not in ("since", "record_since")},
+            **{name: data[name] for name in data if name not in _OURS},
             "state": SchedulerState(data["state"]),
             "source": Source(data["source"]),
             "hold": HoldCode(**hold) if hold else None,
@@ -68,9 +72,15 @@ def if_changed(news: Watched) -> Watched | None:
         and attempt.missing_since == evidence.missing_since
         and attempt.held_since == evidence.held_since
         and (claim is None or (attempt.node, attempt.restart) == (claim.node, claim.restart))
+        and (claim is None or is_known(attempt.observed, claim))
         and _same_words(attempt.observed, evidence.observation)
     )
     return None if same else news
+
+
+def is_known(before: Mapping[str, Any], claim: Claim) -> bool:
+    """Whether an attempt remembers this claim, not only one of an earlier start."""
+    return bool(before.get("claimed_at") == claim.claimed_at)
 
 
 def with_memory(attempt: Attempt, evidence: Evidence, given: Verdict) -> Verdict:
@@ -154,10 +164,10 @@ def _cpu(record: ExitRecord | None, seen: Observation | None) -> float | None:
 
 def _remembered(evidence: Evidence) -> dict[str, Any]:
     """Return what the next look must know of this one."""
-    seen = evidence.observation
+    seen, claim, since = evidence.observation, evidence.claim, evidence.record_since
     known = _plain(seen) | {"since": evidence.said_since} if seen else {}
-    since = evidence.record_since
-    return known | ({} if since is None else {"record_since": since})
+    known |= {} if since is None else {"record_since": since}
+    return known | ({} if claim is None else {"claimed_at": claim.claimed_at})
 
 
 def record_since(before: Mapping[str, Any], record: ExitRecord | None, now: float) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.core.sighting import (
     columns,
     entries,
     if_changed,
+    is_known,
     latest,
     record_since,
     said_since,
@@ -30,7 +32,7 @@ from gateway.core.verdict import verdict
 from gateway.crash_points import CrashPoint, crash_point
 from gateway.store.store import Transaction
 from gateway.submitters import control
-from gateway.submitters.base import ActiveSubmission, Observed
+from gateway.submitters.base import ActiveSubmission, Observed, Submitter
 from gateway.vocabulary.evidence import (
     Claim,
     Evidence,
@@ -81,20 +83,23 @@ class Watch:
         submissions: Mapping[str, SubmissionRecord],
         stopping: Collection[str],
     ) -> int:
+        # Whatever is seen from here on is at least as new as this: a driver may be paused anywhere.
+        now = self._parts.clock()
+        folders = _with_files(attempts, submissions)
+        active = active_submissions(attempts, submissions)
+        due = self._is_due(cluster, active, now)
+        if due:
+            self._learn_claims(folders)
         claims = {key: known.values() for key, known in self._claims.items()}
-        active = by_copy(
-            active_submissions(attempts, submissions), claims, cluster.submitter.submission_id
-        )
+        active = by_copy(active, claims, cluster.submitter.submission_id)
         seen = dict(cluster.submitter.glance(active))
-        asked = self._ask(cluster, active)
+        asked = self._ask(cluster, active, now) if due else None
         if asked is not None:
             # An end in the event log is final; of living states the answer just given is newer.
             ends = {key: each for key, each in seen.items() if each.state.is_terminal}
             seen = {**seen, **asked.tasks, **ends}
-        folders = _with_files(attempts, submissions)
         files = {folder.key: self._read_files(folder) for folder in folders}
         crash_point(CrashPoint.EVIDENCE_SEEN)
-        now = self._parts.clock()
         listed = {submission.key for submission in active}
         answers = {key: asked if key in listed else None for key in files}
         watched = [
@@ -116,11 +121,17 @@ class Watch:
             logger.warning("control files cannot be read: %s", error)
             return None
 
-    def _ask(self, cluster: Cluster, active: Sequence[ActiveSubmission]) -> Observed | None:
-        """Make the bulk status call if it is due; ``None`` if not, or if nobody answers."""
+    def _learn_claims(self, folders: Iterable[_Folder]) -> None:
+        """Read who has claimed what: under its id the scheduler knows the copy that runs."""
+        for folder in folders:
+            with suppress(OSError):
+                known = self._claims.setdefault(folder.key, {})
+                control.read_claims(folder.control_dir, folder.open_indices, known)
+
+    def _is_due(self, cluster: Cluster, active: Sequence[ActiveSubmission], now: float) -> bool:
+        """Whether it is time for the bulk status call."""
         if not active:
-            return None
-        now = self._parts.clock()
+            return False
         with self._parts.store.read() as transaction:
             last = transaction.clusters.get(cluster.name).status_at
         youngest = max(submission.submitted_at for submission in active)
@@ -129,8 +140,12 @@ class Watch:
         interval = settings.status_interval if young else settings.status_interval_max
         due = max(min(s.submitted_at for s in active), last or 0.0) + interval
         # A clock that was set back must not silence the gateway.
-        if now < due and not (last is not None and last > now):
-            return None
+        return now >= due or (last is not None and last > now)
+
+    def _ask(
+        self, cluster: Cluster, active: Sequence[ActiveSubmission], now: float
+    ) -> Observed | None:
+        """Make the bulk status call; ``None`` if nobody answers."""
         with self._parts.store.drive(self._lease) as transaction:
             transaction.clusters.set(cluster.name, status_at=now)
         crash_point(CrashPoint.STATUS_DUE)
@@ -153,8 +168,14 @@ class Watch:
         asked = answers[attempt.submission_key or ""]
         index = attempt.task_index or 0
         fresh = seen.get(attempt.key)
+        claim = found.claims.get(index)
         last = latest(attempt.observed, fresh)
+        if last and claim and _is_of_another_copy(last, claim, cluster.submitter):
+            fresh = last = None
         missing = attempt.missing_since
+        if claim is not None and not is_known(attempt.observed, claim):
+            # It was not this start that was missing before it was claimed.
+            missing = None
         if fresh is not None:
             missing = None
         elif asked is not None and asked.absence_counts:
@@ -163,7 +184,7 @@ class Watch:
         record = found.records.get(index)
         evidence = Evidence(
             submitted_at=attempt.submitted_at or now,
-            claim=found.claims.get(index),
+            claim=claim,
             exit_record=record,
             observation=last,
             said_since=since,
@@ -221,6 +242,11 @@ def _write_batch(
         )
         crash_point(CrashPoint.VERDICT_HALF)
         conclude(transaction, jobs[ended.job_id], ended, cluster, end)
+
+
+def _is_of_another_copy(said: Observation, claim: Claim, submitter: Submitter) -> bool:
+    ours, theirs = (submitter.submission_id(id_) for id_ in (claim.native_id, said.native_id))
+    return bool(ours and theirs) and ours != theirs
 
 
 @dataclass(frozen=True, slots=True)

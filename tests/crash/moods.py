@@ -31,7 +31,9 @@ class Moods:
         kinds = ["forget", "hold 1"]
         # Only HTCondor holds jobs for such reasons.
         kinds += [] if self.world.real_adapter else ["hold 13", "hold 34"]
-        kinds += ["lose node", "preempt", "requeue", "requeue"] if runs else []
+        kinds += ["lose node", "requeue", "requeue"] if runs else []
+        # Only the scheduler's word tells it from a removal, and without accounting that gets lost.
+        kinds += ["preempt"] if runs and self.world.slurm.accounting != "off" else []
         kind = self.world.random.choice(kinds)
         if kind == "forget" and not self.may_be_forgotten(copy):
             return

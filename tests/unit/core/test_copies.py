@@ -64,6 +64,42 @@ def test_of_two_copies_the_one_that_vanishes_is_not_waited_for_without_end(
     assert machine.attempts(workflow)[0].outcome is Outcome.LOST
 
 
+def test_of_two_copies_the_one_that_runs_is_followed_by_drivers_that_make_one_pass_each(
+    machine: Machine,
+) -> None:
+    """As `gateway tick` from cron does: nothing that a process remembers helps."""
+    workflow = machine.submit("run")
+    key = sent_twice(machine, workflow)
+    machine.cluster.forget(machine.cluster.copy(key, 0))
+    for _ in range(20):
+        machine.new_driver()
+        machine.tick(61)
+    attempt = machine.attempts(workflow)[0]
+    assert (attempt.outcome, attempt.reason) == (None, "runs on n2")
+
+
+def test_what_was_missing_is_not_lost_when_another_copy_of_it_has_started(
+    machine: Machine,
+) -> None:
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    (attempt,) = machine.attempts(workflow)
+    with machine.store.read() as transaction:
+        record = transaction.submissions.get(attempt.submission_key or "")
+        jobs = transaction.jobs.many([attempt.job_id])
+    assert record is not None
+    machine.cluster.forget(machine.cluster.copy(key, 0))
+    machine.tick(61)
+    assert machine.attempts(workflow)[0].missing_since is not None
+    machine.cluster.take(submission_of(record, [attempt], jobs))
+    machine.clock.pass_by(5000)
+    machine.cluster.start(machine.cluster.copy(key, -1), node="n2")
+    machine.tick(61)
+    machine.tick(61)
+    attempt = machine.attempts(workflow)[0]
+    assert (attempt.outcome, attempt.reason) == (None, "runs on n2")
+
+
 def test_tasks_of_one_submission_may_run_in_different_copies(tmp_path: Path) -> None:
     both = ActiveSubmission("gw1", "100", tmp_path, 0.0, {0: "a.1", 1: "b.1", 2: "c.1"})
     claims = [Claim("a.1", 0, "200_0", "n", 1.0), Claim("b.1", 0, "100_1", "n", 1.0)]

@@ -341,3 +341,34 @@ def test_the_clock_of_a_node_cuts_no_patience_short(machine: Machine) -> None:
     assert machine.attempts(workflow)[0].state is AttemptState.RUNNING
     machine.tick(61)
     assert machine.attempts(workflow)[0].outcome is Outcome.CANCELLED
+
+
+@pytest.mark.parametrize("point", [CrashPoint.EVIDENCE_SEEN, CrashPoint.GIVEN_UP])
+def test_a_driver_that_slept_over_what_it_saw_calls_nothing_lost_for_it(
+    machine: Machine, point: CrashPoint
+) -> None:
+    """Nobody else drives meanwhile; the job that it missed ends well while it sleeps."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.tick(61)
+    copy = machine.cluster.copies.pop(machine.cluster.copy(key).native_id)
+    for _ in range(2):
+        machine.tick(61)
+    sleeps = [5000.0]
+
+    def sleep_through(passed: CrashPoint) -> None:
+        if passed is point and sleeps:
+            machine.clock.pass_by(sleeps.pop())
+            machine.cluster.copies[copy.native_id] = copy
+            machine.cluster.end(key, 0)
+
+    set_hook(sleep_through)
+    try:
+        machine.tick(61 if point is CrashPoint.EVIDENCE_SEEN else 1000)
+    finally:
+        set_hook(None)
+    for _ in range(3):
+        machine.tick(61)
+    assert not sleeps
+    assert [each.outcome for each in machine.attempts(workflow)] == [Outcome.SUCCESS]
