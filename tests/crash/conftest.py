@@ -1,13 +1,17 @@
-"""Real processes on SQLite, and on PostgreSQL where ``GATEWAY_TEST_POSTGRESQL`` names one."""
+"""Processes on SQLite, and on PostgreSQL where ``GATEWAY_TEST_POSTGRESQL`` names one; worlds."""
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.crash.place import memory_folder
 from tests.crash.postgresql import emptied
 from tests.crash.processes import Bench, Zygote
 
@@ -36,3 +40,12 @@ def bench(database: str | None, tmp_path: Path, zygote: Zygote) -> Iterator[Benc
     made = Bench(tmp_path / "place", zygote, url=database)
     yield made
     made.close()
+
+
+@pytest.fixture
+def folders() -> Iterator[Iterator[Path]]:
+    """Yield empty folders for simulated worlds, of whose troubles no log tells."""
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="gateway-world-", dir=memory_folder()) as root:
+        yield (Path(tempfile.mkdtemp(dir=root)) for _ in itertools.count())
+    logging.disable(logging.NOTSET)

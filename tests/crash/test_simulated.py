@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.crash_points import CrashPoint
-from tests.crash.place import memory_folder
 from tests.crash.troubles import Trouble
 from tests.crash.world import play
 
@@ -30,19 +26,6 @@ BY_USERS = {
 } | {CrashPoint.STOP_WRITTEN}
 """Passed by commands of users and fetches of images, not by drivers: see test_killed_*.py."""
 BY_DRIVERS = sorted(set(CrashPoint) - BY_USERS, key=lambda point: point.name)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
-def folders() -> Iterator[Iterator[Path]]:
-    with tempfile.TemporaryDirectory(prefix="gateway-world-", dir=memory_folder()) as root:
-        yield (Path(tempfile.mkdtemp(dir=root)) for _ in itertools.count())
 
 
 @pytest.mark.parametrize("first", range(0, ROUNDS, BLOCK))
