@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from gateway.core import dispatch, remains, stop, watch
+from gateway.core.verdict import Patience
 from gateway.errors import UnreachableError
 from gateway.store.store import Store, Transaction
 from gateway.submitters import control
-from gateway.submitters.base import Observed
 from gateway.submitters.slurm import parse
+from gateway.vocabulary.evidence import Evidence, Verdict
 from gateway.vocabulary.records import Lease
 from tests.crash.drivers import MortalStore
 from tests.crash.troubles import Trouble
@@ -93,14 +94,22 @@ def _resend_unseen(patch: Patch) -> None:
     patch.setattr(dispatch.Dispatch, "take_back", take_back)
 
 
-def _every_absence_counts(patch: Patch) -> None:
-    really = watch.Watch._ask
+def _impatient(patch: Patch) -> None:
+    really = watch.verdict
 
-    def ask(self: Any, *given: Any) -> Observed | None:
-        answer = really(self, *given)
-        return answer and replace(answer, absence_counts=True, unheard=frozenset())
+    def verdict(evidence: Evidence, now: float, patience: Patience) -> Verdict:
+        return really(evidence, now, replace(patience, settle_s=0.0))
 
-    patch.setattr(watch.Watch, "_ask", ask)
+    patch.setattr(watch, "verdict", verdict)
+
+
+def _old_evidence(patch: Patch) -> None:
+    really = watch.verdict
+
+    def verdict(evidence: Evidence, now: float, patience: Patience) -> Verdict:
+        return really(evidence, now + 5000.0, patience)
+
+    patch.setattr(watch, "verdict", verdict)
 
 
 def _every_answer_is_whole(patch: Patch) -> None:
@@ -155,11 +164,17 @@ MUTANTS: Mapping[str, Mutant] = {
         9,
         _resend_unseen,
     ),
-    "every absence counts": Mutant(
-        "what the queue does not name is gone, also while accounting is silent",
-        (Trouble.ACCOUNTING, Trouble.RECORDS),
-        76,
-        _every_absence_counts,
+    "impatient": Mutant(
+        "the scheduler's word on an end is not waited for",
+        (Trouble.ACCOUNTING,),
+        37,
+        _impatient,
+    ),
+    "old evidence": Mutant(
+        "what was seen is judged by a time long after",
+        (Trouble.RECORDS,),
+        0,
+        _old_evidence,
     ),
     "every answer is whole": Mutant(
         "what half an answer does not name is gone",
@@ -175,8 +190,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "no end is closed": Mutant(
         "what ended unclaimed is not kept from starting late",
-        (Trouble.CALLS, Trouble.PAUSES),
-        117,
+        (Trouble.CALLS, Trouble.NODES),
+        14,
         _no_end_is_closed,
     ),
     "stop not forbidden": Mutant(
