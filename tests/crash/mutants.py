@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.core import dispatch, remains, stop, watch
-from gateway.core.verdict import Patience
+from gateway.core.verdict import Patience, verdict
 from gateway.errors import UnreachableError
 from gateway.store.store import Store, Transaction
 from gateway.submitters import control
@@ -95,21 +95,17 @@ def _resend_unseen(patch: Patch) -> None:
 
 
 def _impatient(patch: Patch) -> None:
-    really = watch.verdict
+    def judged(evidence: Evidence, now: float, patience: Patience) -> Verdict:
+        return verdict(evidence, now, replace(patience, settle_s=0.0))
 
-    def verdict(evidence: Evidence, now: float, patience: Patience) -> Verdict:
-        return really(evidence, now, replace(patience, settle_s=0.0))
-
-    patch.setattr(watch, "verdict", verdict)
+    patch.setattr(watch, "verdict", judged)
 
 
 def _old_evidence(patch: Patch) -> None:
-    really = watch.verdict
+    def judged(evidence: Evidence, now: float, patience: Patience) -> Verdict:
+        return verdict(evidence, now + 5000.0, patience)
 
-    def verdict(evidence: Evidence, now: float, patience: Patience) -> Verdict:
-        return really(evidence, now + 5000.0, patience)
-
-    patch.setattr(watch, "verdict", verdict)
+    patch.setattr(watch, "verdict", judged)
 
 
 def _every_answer_is_whole(patch: Patch) -> None:
