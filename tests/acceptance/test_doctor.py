@@ -23,8 +23,10 @@ case $(basename "$0") in
         echo 4711 ;;
     sinfo) echo "main*|up|1:00:00|0/1/0/1" ;;
     squeue)
-        [ -e {root}/cancelled ] && exit 0
         s=$(printf '\\037')
+        printf "%s$s" JOBID STATE REASON NODELIST START_TIME END_TIME EXIT_CODE RESTART_COUNT NAME
+        echo
+        [ -e {root}/cancelled ] && exit 0
         printf '4711_0%sPENDING%sResources%s%sN/A%sN/A%s0%s0%s%s%s\\n' \
             "$s" "$s" "$s" "$s" "$s" "$s" "$s" "$s" "$(cat {root}/name)" "$s" ;;
     scancel) touch {root}/cancelled ;;
