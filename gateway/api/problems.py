@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gateway.errors import (
     ConflictError,
@@ -56,6 +57,7 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(GatewayError, _gateway_error)
     api.add_exception_handler(RequestValidationError, _bad_request)
     api.add_exception_handler(HTTPException, _http_error)
+    api.add_exception_handler(ClientDisconnect, _sender_gone)
     api.add_exception_handler(Exception, _mistake)
 
 
@@ -69,6 +71,11 @@ def answer(
 def _api_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
     return answer(error.status, error.message, error.headers)
+
+
+def _sender_gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer whoever closed only the sending side; it is no mistake of ours."""
+    return answer(400, "The body ended before its announced length.")
 
 
 def _unknown_workflow(request: Request, error: Exception) -> JSONResponse:

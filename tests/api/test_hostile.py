@@ -212,6 +212,16 @@ def unfinished(place: Place, size: int) -> bytes:
     return post(place, "/api/workflows", b"").partition(b"Content-Length")[0] + head
 
 
+def test_a_sender_that_goes_away_in_the_middle_is_no_mistake_of_ours(
+    place: Place, address: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(address) as sender:
+        sender.sendall(unfinished(place, room.SMALL * 4))
+    assert b" 201 " in ask(address, post(place, "/api/workflows", json.dumps(SPEC).encode()))
+    assert "Traceback" not in caplog.text
+    assert "ClientDisconnect" not in caplog.text
+
+
 def waits_long(place: Place, address: Address) -> bool:
     """Whether a request that needs room is not answered for half a second."""
     with connected(address) as late:
