@@ -101,12 +101,12 @@ def with_memory(attempt: Attempt, evidence: Evidence, given: Verdict) -> Verdict
     return given
 
 
-def said_since(before: Mapping[str, Any], seen: Observation | None) -> float | None:
-    """Return since when the scheduler has said what it says now."""
+def said_since(before: Mapping[str, Any], seen: Observation | None, now: float) -> float | None:
+    """Return since when the scheduler has said what it says now, no later than the look began."""
     if seen is None:
         return None
     remembered = before.get("since") if _same_words(before, seen) else None
-    return seen.observed_at if remembered is None else float(remembered)
+    return min(seen.observed_at, now) if remembered is None else float(remembered)
 
 
 def _same_words(before: Mapping[str, Any], seen: Observation | None) -> bool:

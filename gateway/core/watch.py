@@ -180,7 +180,7 @@ class Watch:
             missing = None
         elif asked is not None and asked.absence_counts:
             missing = missing or now
-        since = said_since(attempt.observed, last)
+        since = said_since(attempt.observed, last, now)
         record = found.records.get(index)
         evidence = Evidence(
             submitted_at=attempt.submitted_at or now,
