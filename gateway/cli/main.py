@@ -176,7 +176,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="gateway", standalone_mode=False, color=_colours())
     except click.exceptions.Abort:
-        click.echo("interrupted; what was started goes on", err=True)
+        click.echo("interrupted; workflows that were started go on", err=True)
         return int(ExitCode.DETACHED)
     except click.ClickException as error:
         error.show()
