@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from gateway.core.parts import Cluster, Parts
 from gateway.core.sighting import Watched
@@ -62,18 +63,10 @@ class Remains:
                 kept |= {key for each in asked.values() for key in each.open_tasks.values()}
         for each in news:
             submission = holders.get(each.attempt.key)
-            if submission and not self._is_over(submission, each):
+            if submission and _is_unclaimed(each) and not self._close(submission, each):
                 kept.add(each.attempt.key)
+        kept |= _ended_meanwhile(remains, holders)
         return [each for each in news if each.attempt.key not in kept]
-
-    def _is_over(self, submission: ActiveSubmission, each: Watched) -> bool:
-        """Whether what follows from the evidence still holds, now that nothing can start any more.
-
-        The driver may have been paused since it looked, and the command may have ended by itself.
-        """
-        if _is_unclaimed(each) and not self._close(submission, each):
-            return False
-        return not (_may_remain(each) and _has_ended(submission, each))
 
     def _close(self, submission: ActiveSubmission, each: Watched) -> bool:
         """Forbid what ended unclaimed: a late copy of an earlier call could yet claim and run it.
@@ -124,14 +117,28 @@ class Remains:
         return confirmed
 
 
-def _has_ended(submission: ActiveSubmission, news: Watched) -> bool:
-    """Whether an exit record has come since it was looked at."""
-    index = news.attempt.task_index or 0
-    try:
-        found = control.read_exit_records(submission.control_dir, frozenset({index})).get(index)
-    except OSError:
-        return True
-    return found is not None and found != news.evidence.exit_record
+def _ended_meanwhile(
+    remains: Sequence[Watched], holders: Mapping[str, ActiveSubmission]
+) -> set[str]:
+    """Return the attempts whose exit record has come since they were looked at.
+
+    The driver may have been paused, and the command may have ended by itself before it was removed.
+    """
+    found: set[str] = set()
+    folders: dict[Path, dict[int, Watched]] = {}
+    for each in remains:
+        if submission := holders.get(each.attempt.key):
+            index = each.attempt.task_index or 0
+            folders.setdefault(submission.control_dir, {})[index] = each
+    for folder, asked in folders.items():
+        try:
+            records = control.read_exit_records(folder, asked)
+        except OSError:
+            found |= {each.attempt.key for each in asked.values()}
+            continue
+        new = {i for i, record in records.items() if record != asked[i].evidence.exit_record}
+        found |= {asked[index].attempt.key for index in new}
+    return found
 
 
 def _is_unclaimed(news: Watched) -> bool:

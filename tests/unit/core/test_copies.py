@@ -13,15 +13,20 @@ from gateway.vocabulary.states import WorkflowStatus
 from tests.unit.core.conftest import Machine
 
 
-def sent_twice(machine: Machine, workflow: Workflow) -> str:
-    """Send a job twice: the copy that we do not know runs, the one that we know has ended."""
-    key = machine.sent(workflow)
+def send_again(machine: Machine, workflow: Workflow) -> None:
+    """Have the scheduler get the submission of the only attempt once more."""
     (attempt,) = machine.attempts(workflow)
     with machine.store.read() as transaction:
         record = transaction.submissions.get(attempt.submission_key or "")
         jobs = transaction.jobs.many([attempt.job_id])
     assert record is not None
     machine.cluster.take(submission_of(record, [attempt], jobs))
+
+
+def sent_twice(machine: Machine, workflow: Workflow) -> str:
+    """Send a job twice: the copy that we do not know runs, the one that we know has ended."""
+    key = machine.sent(workflow)
+    send_again(machine, workflow)
     machine.cluster.start(machine.cluster.copy(key, 1), node="n2")
     assert not machine.cluster.start(machine.cluster.copy(key, 0))
     machine.tick(61)
@@ -83,15 +88,10 @@ def test_what_was_missing_is_not_lost_when_another_copy_of_it_has_started(
 ) -> None:
     workflow = machine.submit("run")
     key = machine.sent(workflow)
-    (attempt,) = machine.attempts(workflow)
-    with machine.store.read() as transaction:
-        record = transaction.submissions.get(attempt.submission_key or "")
-        jobs = transaction.jobs.many([attempt.job_id])
-    assert record is not None
     machine.cluster.forget(machine.cluster.copy(key, 0))
     machine.tick(61)
     assert machine.attempts(workflow)[0].missing_since is not None
-    machine.cluster.take(submission_of(record, [attempt], jobs))
+    send_again(machine, workflow)
     machine.clock.pass_by(5000)
     machine.cluster.start(machine.cluster.copy(key, -1), node="n2")
     machine.tick(61)
