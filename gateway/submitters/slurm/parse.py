@@ -21,7 +21,7 @@ _NOT_STARTED = frozenset({SchedulerState.PENDING, SchedulerState.HELD})
 _NO_REASON = frozenset({"", "none", "(null)"})
 _MAX_DIGITS = 15
 _TITLE_OF_ID = "JOBID"
-"""Of both programs, whatever the case: as in 24.11 and 26.05; older sources of squeue have it too."""
+"""Of both programs, whatever the case: 24.11, 26.05, and older sources of squeue have it."""
 _CLUSTER_LINE = re.compile(r"CLUSTER: [^\x1f\n]*\n")
 _ANY_ID = re.compile(r"\s*\d+(?:[_+.]|\s*$)", re.ASCII)
 _KIB = {"": 1 / 1024, "K": 1, "M": 1024, "G": 1024**2, "T": 1024**3, "P": 1024**4}
