@@ -6,7 +6,6 @@ import json
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
 def tick_command(context: click.Context, span: float, as_json: bool) -> int:
     """Bring all workflows forward once, and end. For cron, acron, scrontab.
 
-    Harmless at any time, also beside `gateway serve`. Says nothing unless there is trouble.
+    Harmless at any time, also beside `gateway serve`. Says nothing unless there is trouble. Without
+    --for it ends when nothing is left to do at once, after a minute at the latest.
 
     \b
     Example (crontab): * * * * * gateway tick --for 50
@@ -60,7 +60,7 @@ def tick_command(context: click.Context, span: float, as_json: bool) -> int:
         if as_json:
             print_json({"drove": False, "changes": 0, "troubles": []})
         return int(ExitCode.OK)
-    drove = app.driver("tick").once(note, until=time.time() + span if span else 0.0)
+    drove = app.driver("tick").once(note, span_s=span)
     if as_json:
         print_json({"drove": drove, "changes": changes, "troubles": troubles})
     for trouble in troubles:

@@ -27,6 +27,8 @@ YOUNG_SHARE = 4
 """Rest is at least so many times as long as the pass took: a driver uses little of a core."""
 YOUNG_FOR_S = 30.0
 """So long after the last change, more changes are expected soon."""
+ROUND_S = 60.0
+"""``once`` ends after so long, though things still move: cron's next tick takes over."""
 
 
 MISTAKES_IN_A_ROW = 100
@@ -67,28 +69,36 @@ class Bell:
 class Driver:
     """Makes passes while it holds the lease, and waits for the lease while it does not."""
 
-    def __init__(self, parts: Parts, purpose: str) -> None:
+    def __init__(
+        self, parts: Parts, purpose: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._parts = parts
         self._purpose = purpose
+        self._monotonic = monotonic
         self._quiet_since = 0.0
         self.wake = Bell()
         """Ring it to end a rest early."""
 
-    def once(self, report: Callable[[Pass], None], *, until: float = 0.0) -> bool:
+    def once(self, report: Callable[[Pass], None], *, span_s: float = 0.0) -> bool:
         """Make passes until nothing is left to do at once; ``False`` if another one drives.
 
         Parameters
         ----------
         report
             Called after each pass.
-        until
-            Go on, with rests, at least until this time of the clock.
+        span_s
+            If not 0, go on for so many seconds, with rests; the pass that is under way then is the
+            last.
         """
         lease = self._take()
         if lease is None:
             return False
-        clock = self._parts.clock
-        self._drive(lease, report, lambda last: last.changes == 0 and clock() >= until)
+        end = self._monotonic() + (span_s or ROUND_S)
+
+        def over(last: Pass) -> bool:
+            return self._monotonic() >= end or (not span_s and last.changes == 0)
+
+        self._drive(lease, report, over)
         return True
 
     def run(self, report: Callable[[Pass], None], over: Callable[[], bool]) -> None:
@@ -120,7 +130,7 @@ class Driver:
         mistakes_in_a_row = 0
         with Heartbeat(self._parts.store, lease, self._parts.clock):
             while True:
-                began = time.monotonic()
+                began = self._monotonic()
                 try:
                     done = cycle.tick()
                 except LeaseLostError:
@@ -135,11 +145,11 @@ class Driver:
                     )
                 if over(done):
                     return
-                self._rest(self._pause(done, time.monotonic() - began))
+                self._rest(self._pause(done, self._monotonic() - began))
 
     def _pause(self, done: Pass, took_s: float) -> float:
         """Choose the rest: none while things move, long while nothing can."""
-        now = time.monotonic()
+        now = self._monotonic()
         if done.changes:
             self._quiet_since = now
             return QUICK_S

@@ -81,12 +81,7 @@ class Place:
         """Drive everything to its end."""
         driver = self.app.driver("test")
         while self.app.has_work():
-            driver.once(lambda _: None, until=self.app_now() + 0.2)
-
-    def app_now(self) -> float:
-        import time
-
-        return time.time()
+            driver.once(lambda _: None, span_s=0.2)
 
     def status(self, workflow: str) -> dict[str, Any]:
         """Return the status of a workflow."""

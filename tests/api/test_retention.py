@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def names(root: Path) -> set[str]:
 
 
 def lease(place: Place) -> Lease:
-    found = take(place.app.store, "test", place.app_now(), host="h", boot="b", token="t")
+    found = take(place.app.store, "test", time.time(), host="h", boot="b", token="t")
     assert found is not None
     return found
 

@@ -61,11 +61,9 @@ class Served:
 
     def drive(self) -> None:
         """Drive everything to its end."""
-        import time
-
         driver = self.app.driver("test")
         while self.app.has_work():
-            driver.once(lambda _: None, until=time.time() + 0.2)
+            driver.once(lambda _: None, span_s=0.2)
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file of the user."""

@@ -114,6 +114,21 @@ def test_tick_without_work_makes_one_pass(machine: Machine) -> None:
     assert [done.changes for done in passes] == [0]
 
 
+@pytest.mark.parametrize(("span_s", "passes"), [(0.0, 12), (25.0, 5)])
+def test_tick_ends_in_time_though_things_still_move(
+    machine: Machine, span_s: float, passes: int
+) -> None:
+    machine.clock.pass_by(120)
+    made: list[Pass] = []
+
+    def never_done(_lease: Lease) -> int:
+        return 1
+
+    busy = replace(machine.parts, chores=never_done)
+    assert Driver(busy, "tick", lambda: 5.0 * len(made)).once(made.append, span_s=span_s)
+    assert len(made) == passes
+
+
 def test_all_have_their_turn_and_the_first_failure_is_told() -> None:
     met: list[int] = []
 
