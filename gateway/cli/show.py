@@ -53,7 +53,8 @@ def status_command(
     app = app_of(context)
     view = app.views.show(the_workflow(asked, workflow))
     if as_json:
-        print_json(view_data(view, [each.to_json() for each in app.holdups.of(view)]))
+        holdups = app.holdups.of(view) if view.workflow.status.is_active else ()
+        print_json(view_data(view, [each.to_json() for each in holdups]))
         return
     known = (*_COLUMNS, *_MORE)
     wanted = chosen_columns(known, columns) if columns else list(_COLUMNS)
@@ -73,12 +74,13 @@ def _say_why(app: App, view: WorkflowView) -> None:
     if workflow.status in (WorkflowStatus.FAILED, WorkflowStatus.STOPPED):
         talk(workflow.message)
     current = current_job(view.jobs)
-    if workflow.status.is_active and current is not None:
+    if not workflow.status.is_active:
+        return
+    if current is not None:
         talk(job_sentence(current))
     for each in app.holdups.of(view):
         talk(click.style("Held up: ", fg="yellow") + str(each))
-    if workflow.status.is_active:
-        say_if_nobody_drives(app)
+    say_if_nobody_drives(app)
 
 
 def job_sentence(view: JobView) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.service.views import Views
     from gateway.service.watch import Watch
     from gateway.service.workflows import Workflows
+    from gateway.site.checked import SiteFacts
     from gateway.site.load import LoadedSite
     from gateway.site.model import Site
     from gateway.store.store import Store
@@ -60,12 +61,18 @@ class App:
         return self.loaded_site.site
 
     @cached_property
+    def facts(self) -> SiteFacts:
+        """The site file's content, as far as commands need it that only read the state."""
+        from gateway.site.checked import site_facts
+
+        return site_facts(self._site_file)
+
+    @cached_property
     def store(self) -> Store:
         """The durable state."""
-        from gateway.site.checked import database_url
         from gateway.store.store import Store
 
-        return Store(database_url(self._site_file))
+        return Store(self.facts.database_url)
 
     @cached_property
     def clusters(self) -> dict[str, Cluster]:
@@ -76,11 +83,9 @@ class App:
 
     def services(self, owner: str) -> Services:
         """Return what a user can do."""
-        from gateway.composition.images import image_problem
         from gateway.composition.services import Services
 
-        wrong = partial(image_problem, self.site)
-        return Services(self.store, self.site, self._refusal, self.vault, owner, wrong)
+        return Services(self, owner)
 
     @cached_property
     def mine(self) -> Services:
@@ -122,14 +127,14 @@ class App:
         """Users and their tokens."""
         from gateway.service.accounts import Accounts
 
-        return Accounts(self.store, self.site.state_dir, time.time)
+        return Accounts(self.store, self.facts.state_dir, time.time)
 
     @cached_property
     def watch(self) -> Watch:
         """Health and figures."""
         from gateway.service.watch import Watch
 
-        return Watch(self.store, tuple(self.site.clusters), time.time)
+        return Watch(self.store, self.facts.clusters, time.time)
 
     @cached_property
     def usage(self) -> UsageBook:
@@ -150,7 +155,7 @@ class App:
         """Encryption of secrets."""
         from gateway.service.vault import Vault
 
-        return Vault(self.site.state_dir)
+        return Vault(self.facts.state_dir)
 
     @cached_property
     def doctor(self) -> Doctor:
@@ -200,12 +205,19 @@ class App:
         )
         return Driver(parts, purpose)
 
-    def _refusal(self, cluster: str, resources: Resources) -> str | None:
+    def refusal(self, cluster: str, resources: Resources) -> str | None:
+        """Say why a cluster can never run a job with these resources."""
         from gateway.composition.images import runtime_problem
 
         refused = self.clusters[cluster].submitter.refusal(resources)
         missing = runtime_problem(self.site, self.clusters[cluster].settings)
         return "; ".join(filter(None, (refused, missing))) or None
+
+    def image_problem(self, written: str) -> str | None:
+        """Say what is wrong with the name of an image."""
+        from gateway.composition.images import image_problem
+
+        return image_problem(self.site, written)
 
 
 def engine_of(workflow: Workflow) -> Engine:

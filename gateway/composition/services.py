@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.vocabulary.ids import new_id
 
 if TYPE_CHECKING:
+    from gateway.composition.app import App
     from gateway.service.bundles import Bundles
     from gateway.service.comparison import Comparisons
     from gateway.service.explain import Explanations
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from gateway.service.retention import RetentionRules
     from gateway.service.secrets import Secrets
     from gateway.service.staging import Staging
-    from gateway.service.vault import Vault
     from gateway.service.views import Views
-    from gateway.service.workflows import ImageProblem, Refusal, Workflows
-    from gateway.site.model import Site
-    from gateway.store.store import Store
+    from gateway.service.workflows import Workflows
 
 
 class Services:
@@ -31,30 +29,21 @@ class Services:
 
     Parameters
     ----------
+    app
+        What they are made of, when they are asked for.
     owner
         Id of the user.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        site: Site,
-        refusal: Refusal,
-        vault: Vault,
-        owner: str,
-        image_problem: ImageProblem,
-    ) -> None:
-        self._image_problem = image_problem
-        self._store = store
-        self._vault = vault
-        self._site = site
-        self._refusal = refusal
+    def __init__(self, app: App, owner: str) -> None:
+        self._app = app
+        self._store = app.store
         self.owner = owner
 
     @property
     def cluster_types(self) -> dict[str, str]:
         """The type of each cluster by its name."""
-        return {name: cluster.type for name, cluster in self._site.clusters.items()}
+        return {name: cluster.type for name, cluster in self._app.site.clusters.items()}
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -63,12 +52,12 @@ class Services:
 
         return Workflows(
             self._store,
-            self._site,
-            self._refusal,
+            self._app.site,
+            self._app.refusal,
             time.time,
             new_id,
             self.owner,
-            self._image_problem,
+            self._app.image_problem,
         )
 
     @cached_property
@@ -77,7 +66,7 @@ class Services:
         from gateway.service.staging import Staging
         from gateway.workspace.layout import Layout
 
-        return Staging(self._store, Layout.of(self._site), self.owner)
+        return Staging(self._store, Layout.of(self._app.site), self.owner)
 
     @cached_property
     def views(self) -> Views:
@@ -112,14 +101,14 @@ class Services:
         """What jobs get and nobody else."""
         from gateway.service.secrets import Secrets
 
-        return Secrets(self._store, self._vault, self.owner)
+        return Secrets(self._store, self._app.vault, self.owner)
 
     @cached_property
     def launcher(self) -> Launcher:
         """Workflows from a URL."""
         from gateway.service.launch import Launcher
 
-        return Launcher(self.workflows, self.staging, self._site)
+        return Launcher(self.workflows, self.staging, self._app.site)
 
     @cached_property
     def bundles(self) -> Bundles:
@@ -147,4 +136,4 @@ class Services:
         """What a workflow waits for."""
         from gateway.service.holdups import Holdups
 
-        return Holdups(self._store, self._site, time.time)
+        return Holdups(self._store, self._app.facts, time.time)

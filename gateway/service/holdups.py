@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.service.in_time import InTime
 from gateway.service.views import JobView, WorkflowView
-from gateway.site.model import Site
+from gateway.site.checked import SiteFacts
 from gateway.store.store import Store, Transaction
 from gateway.submitters.control import exit_record_path
 from gateway.vocabulary import waits
@@ -75,7 +75,7 @@ class Holdups:
     def __init__(
         self,
         store: Store,
-        site: Site,
+        site: SiteFacts,
         clock: Callable[[], float],
         in_time: InTime[Holdup | None] | None = None,
     ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -231,16 +231,36 @@ def test_the_version(bench: Bench) -> None:
     assert re.fullmatch(r"gateway \d\S*\n", bench.ok("--version").out)
 
 
-def test_nothing_heavy_is_loaded_for_help() -> None:
+def loaded(bench: Bench, *words: str) -> set[str]:
+    """Return which heavy packages a command loads in a process of its own."""
     code = (
-        "import sys; from gateway.cli.main import run; run(['--version']);"
-        "heavy = {'sqlalchemy', 'pydantic', 'rich', 'fabric', 'alembic'};"
-        "print(sorted(heavy & set(sys.modules)))"
+        "import sys; from gateway.cli.main import run; run(sys.argv[1:]);"
+        "heavy = {'sqlalchemy', 'pydantic', 'yaml', 'rich', 'fabric', 'alembic', 'fastapi'};"
+        "print(*(heavy & set(sys.modules)))"
     )
-
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        cwd=Path(__file__).parents[2],
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True,
+        cwd=bench.here, env={**os.environ, "XDG_CACHE_HOME": str(bench.root / "cache")},
     )  # fmt: skip
+    return set(done.stdout.splitlines()[-1].split())
 
-    assert done.stdout.splitlines()[-1] == "[]"
+
+def test_nothing_heavy_is_loaded_for_help(bench: Bench) -> None:
+    assert loaded(bench, "--version") == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status", "workflow"), ("list",), ("ls", "-w", "workflow"), ("logs", "workflow"), ("tick",)],
+)
+def test_what_only_reads_checks_the_site_file_once(bench: Bench, words: tuple[str, ...]) -> None:
+    bench.write_spec(step("a", "true"))
+    bench.ok("run", "-q")
+
+    assert "pydantic" in loaded(bench, *words)
+    assert loaded(bench, *words) == {"sqlalchemy"}
+
+    bench.site_file.write_text(bench.site_file.read_text() + "retries: 1\n")
+    assert "pydantic" in loaded(bench, *words)
+    bench.site_file.write_text(bench.site_file.read_text() + "retrys: 1\n")
+    assert "retries" in bench.process(*words).err

@@ -148,12 +148,12 @@ class World:
         else:
             self.one_pass(lambda _: None)
 
-    def one_pass(self, hook: Callable[[CrashPoint], None]) -> None:
-        """Make one pass with a hook at every crash point."""
+    def one_pass(self, hook: Callable[[CrashPoint], None]) -> bool:
+        """Make one pass with a hook at every crash point; say whether it may have moved things."""
         self.driver = self.driver or self.new_driver(hook)
         driver = self.driver
         if driver is None:
-            return
+            return True
         try:
             with self._hooked(hook):
                 done = driver.cycle.tick()
@@ -167,6 +167,8 @@ class World:
         else:
             if done.mistakes:
                 self.scheduler.violations.append(f"a mistake: {done.troubles}")
+            return done.changes > 0
+        return True
 
     def _leave(self, driver: SimulatedDriver) -> None:
         if self.driver is driver:
@@ -319,11 +321,14 @@ class World:
         scheduler.accounting, scheduler.free_room = True, None
         scheduler.faults.clear()
         self.troubles.over()
+        quiet = 0
         for _ in range(MOST_PASSES_TO_HEAL):
             if all(self.place.status(each).is_terminal for each in self.workflows):
                 return
-            self.pass_time(self.random.choice((1, 11, 61)))
-            self.one_pass(self._kill_only if self.only else lambda _: None)
+            # What is awaited may be an hour away.
+            self.pass_time(self.random.choice((1, 11, 61)) * min(1 + quiet // 3, 8))
+            moved = self.one_pass(self._kill_only if self.only else lambda _: None)
+            quiet = 0 if moved else quiet + 1
             for copy in list(scheduler.copies.values()):
                 self._bring_on(copy)
 

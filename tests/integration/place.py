@@ -27,16 +27,29 @@ from gateway.cli.main import run as run_gateway
 GATEWAY = [sys.executable, "-m", "gateway"]
 TICK_EVERY_S = 2.0
 """Many places tick at once on few cores, and starting Python is most of a tick."""
+DRIVERS = ("run", "serve", "tick")
 EVERYTHING = os.environ.get("GATEWAY_TEST_COMBINATIONS") == "all"
 """Whether each flavour of the test bed plays what they else share between them, in every way."""
 
 
+FLAVOUR = os.environ.get("GATEWAY_TESTBED", "").partition("/")[0]
+
+
 def share(*, sid: str, trixie: str) -> tuple[str, ...]:
     """Return the engines that long tests take in this flavour: together they are all of them."""
-    flavour = os.environ.get("GATEWAY_TESTBED", "").partition("/")[0]
-    if EVERYTHING or flavour not in ("sid", "trixie"):
+    if EVERYTHING or FLAVOUR not in ("sid", "trixie"):
         return (sid, trixie)
-    return (sid,) if flavour == "sid" else (trixie,)
+    return (sid,) if FLAVOUR == "sid" else (trixie,)
+
+
+def ways(*number: int) -> tuple[str, ...]:
+    """Return how to drive what has this place among things of its kind.
+
+    In every way there is; in the older flavour in one, with neighbours driven in the others.
+    """
+    if FLAVOUR == "trixie" and not EVERYTHING:
+        return (DRIVERS[sum(number) % len(DRIVERS)],)
+    return DRIVERS
 
 
 IN_TEST_BED = pytest.mark.skipif(

@@ -32,7 +32,7 @@ def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words],
         cwd=CHECKOUT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        env={**os.environ, **environ},
         capture_output=True,
         text=True,
         timeout=840,

@@ -10,16 +10,21 @@ import json
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
-from tests.integration.place import IN_TEST_BED, Place, drive, make_place, workspace_of
+from tests.integration.place import (
+    DRIVERS,
+    IN_TEST_BED,
+    Place,
+    drive,
+    make_place,
+    ways,
+    workspace_of,
+)
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-CLUSTERS = [
-    "local",
-    pytest.param("slurm", marks=pytest.mark.slurm),
-    pytest.param("htcondor", marks=pytest.mark.htcondor),
-]
-DRIVERS = ["run", "serve", "tick"]
+CLUSTERS = ("local", "slurm", "htcondor")
+BACKENDS = (("reana-slurm.yaml", "slurm"), ("reana-htcondor.yaml", "htcondor"))
 
 pytestmark = [
     pytest.mark.apptainer,
@@ -52,9 +57,20 @@ def check_notebook(workspace: Path) -> None:
 CHECKS = {"hello4": check_hello, "fit2step": check_fit, "notebook": check_notebook}
 
 
-@pytest.mark.parametrize("how", DRIVERS)
-@pytest.mark.parametrize("cluster", CLUSTERS)
-@pytest.mark.parametrize("workload", CHECKS)
+def on(cluster: str, *values: str) -> ParameterSet:
+    """Return a case, marked with the batch system that it needs."""
+    return pytest.param(*values, marks=() if cluster == "local" else getattr(pytest.mark, cluster))
+
+
+@pytest.mark.parametrize(
+    ("workload", "cluster", "how"),
+    [
+        on(cluster, workload, cluster, how)
+        for row, workload in enumerate(CHECKS)
+        for column, cluster in enumerate(CLUSTERS)
+        for how in ways(row, column)
+    ],
+)
 def test_workload_gives_its_known_result(
     place: Place, workload: str, cluster: str, how: str
 ) -> None:
@@ -66,12 +82,12 @@ def test_workload_gives_its_known_result(
     assert all(len(job["attempts"]) == 1 for job in jobs)
 
 
-@pytest.mark.parametrize("how", DRIVERS)
 @pytest.mark.parametrize(
-    ("name", "cluster"),
+    ("name", "cluster", "how"),
     [
-        pytest.param("reana-slurm.yaml", "slurm", marks=pytest.mark.slurm),
-        pytest.param("reana-htcondor.yaml", "htcondor", marks=pytest.mark.htcondor),
+        on(cluster, name, cluster, how)
+        for number, (name, cluster) in enumerate(BACKENDS)
+        for how in ways(number)
     ],
 )
 def test_compute_backend_of_a_step_chooses_the_cluster(

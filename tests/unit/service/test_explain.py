@@ -11,6 +11,7 @@ import pytest
 from gateway.service.explain import Explanation, Explanations
 from gateway.service.holdups import Holdups
 from gateway.service.views import Views
+from gateway.site.checked import SiteFacts
 from gateway.vocabulary.evidence import SchedulerState
 from tests.unit.core.conftest import Machine, build_machine
 
@@ -21,7 +22,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def explained(machine: Machine, asked: str) -> Explanation:
-    holdups = Holdups(machine.store, machine.parts.site, machine.clock)
+    holdups = Holdups(machine.store, SiteFacts.of(machine.parts.site), machine.clock)
     return Explanations(machine.store, Views(machine.store), holdups, machine.clock).of(asked)
 
 

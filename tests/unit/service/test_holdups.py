@@ -15,6 +15,7 @@ import pytest
 from gateway.service.holdups import Holdup, HoldupKind, Holdups
 from gateway.service.in_time import InTime
 from gateway.service.views import Views
+from gateway.site.checked import SiteFacts
 from gateway.submitters import control
 from gateway.testing.fake_task import Fault
 from gateway.vocabulary.evidence import SchedulerState
@@ -28,7 +29,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def held_up(machine: Machine, workflow: Workflow) -> list[Holdup]:
-    holdups = Holdups(machine.store, machine.parts.site, machine.clock)
+    holdups = Holdups(machine.store, SiteFacts.of(machine.parts.site), machine.clock)
     return list(holdups.of(Views(machine.store).show(workflow.id)))
 
 
@@ -87,7 +88,7 @@ def test_a_disk_that_does_not_answer_does_not_hold_up_who_asks(
     real, answer = os.statvfs, threading.Event()
     monkeypatch.setattr(os, "statvfs", lambda p: answer.wait(60) if p == root else real(p))
     in_time = InTime[Holdup | None](0.05)
-    holdups = Holdups(machine.store, machine.parts.site, machine.clock, in_time)
+    holdups = Holdups(machine.store, SiteFacts.of(machine.parts.site), machine.clock, in_time)
 
     (found,) = holdups.of(Views(machine.store).show(workflow.id))
 
