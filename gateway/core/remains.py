@@ -61,24 +61,37 @@ class Remains:
         for where, asked in places.items():
             if not self._remove(cluster, where, list(asked.values()), now):
                 kept |= {key for each in asked.values() for key in each.open_tasks.values()}
-        for each in news:
-            submission = holders.get(each.attempt.key)
-            if submission and _is_unclaimed(each) and not self._close(submission, each):
-                kept.add(each.attempt.key)
+        kept |= self._claimed_meanwhile([each for each in news if _is_unclaimed(each)], holders)
         kept |= _ended_meanwhile(remains, holders)
         return [each for each in news if each.attempt.key not in kept]
 
-    def _close(self, submission: ActiveSubmission, each: Watched) -> bool:
-        """Forbid what ended unclaimed: a late copy of an earlier call could yet claim and run it.
+    def _claimed_meanwhile(
+        self, unclaimed: Sequence[Watched], holders: Mapping[str, ActiveSubmission]
+    ) -> set[str]:
+        """Forbid what ended unclaimed, and return what could not be forbidden in time.
 
-        Who claims at this moment claims before it looks whether it may start: it is waited for.
+        A late copy of an earlier call could yet claim and run it. Who claims at this moment claims
+        before it looks whether it may start: it is waited for.
         """
-        if not self._forbid(submission, each):
-            return False
-        try:
-            return (each.attempt.task_index or 0) not in control.claimed(submission.control_dir)
-        except OSError:
-            return False
+        found: set[str] = set()
+        folders: dict[Path, dict[int, str]] = {}
+        for each in unclaimed:
+            key = each.attempt.key
+            if (submission := holders.get(key)) is None:
+                continue
+            if self._forbid(submission, each):
+                folder = folders.setdefault(submission.control_dir, {})
+                folder[each.attempt.task_index or 0] = key
+            else:
+                found.add(key)
+        for directory, forbidden in folders.items():
+            try:
+                claimed = control.claimed(directory)
+            except OSError:
+                found |= set(forbidden.values())
+                continue
+            found |= {key for index, key in forbidden.items() if index in claimed}
+        return found
 
     def _say_why(self, remains: Sequence[Watched]) -> None:
         """Write down why attempts are given up, before the scheduler is asked to drop them.

@@ -128,7 +128,7 @@ def _unreadable_is_empty(patch: Patch) -> None:
 
 
 def _no_end_is_closed(patch: Patch) -> None:
-    patch.setattr(remains.Remains, "_close", lambda *_: True)
+    patch.setattr(remains.Remains, "_claimed_meanwhile", lambda *_: set())
 
 
 def _stop_not_forbidden(patch: Patch) -> None:
@@ -162,8 +162,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "impatient": Mutant(
         "the scheduler's word on an end is not waited for",
-        (Trouble.ACCOUNTING,),
-        37,
+        (Trouble.NODES,),
+        3,
         _impatient,
     ),
     "old evidence": Mutant(
