@@ -14,8 +14,8 @@ from gateway.crash_points import CrashPoint
 from tests.crash.troubles import Trouble
 from tests.crash.world import play
 
-ROUNDS = 80
-BLOCK = 20
+ROUNDS = 40
+BLOCK = 10
 OF_EACH_TROUBLE = 4
 SEEDS_PER_POINT = 60
 BY_USERS = {
