@@ -73,6 +73,11 @@ def test_walk_through_the_python_api(seed: Reana, backend: str) -> None:
     assert lines[1] == "files: in.txt out.txt"
     assert lines[2].endswith(" finished")
     assert (seed.cwd / "out.txt").read_text() == "SOME WORDS\n"
+    workflow = lines[2].split()[0]
+    for asked in (*BACKENDS.values(), "slurm", "htcondor"):
+        words = ("--json", "--filter", f"compute_backend={asked}")
+        shown = seed.ok("logs", "-w", workflow, *words).data
+        assert len(shown["job_logs"]) == (asked.lower() == BACKENDS[backend].lower()), asked
 
 
 def analysis(reana: Reana, backend: str, *commands: str) -> None:
