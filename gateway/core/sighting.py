@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from gateway.vocabulary.evidence import (
@@ -179,7 +179,9 @@ def record_since(before: Mapping[str, Any], record: ExitRecord | None, now: floa
 
 
 def _plain(seen: Observation) -> dict[str, Any]:
-    return {**asdict(seen), "state": seen.state.value, "source": seen.source.value}
+    plain = {field.name: getattr(seen, field.name) for field in fields(seen)}
+    hold = None if seen.hold is None else asdict(seen.hold)
+    return plain | {"state": seen.state.value, "source": seen.source.value, "hold": hold}
 
 
 def entries(news: Watched, job: Job, now: float) -> list[Event]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
@@ -25,6 +25,14 @@ from gateway.vocabulary.records import (
 from gateway.vocabulary.resources import Resources
 from gateway.vocabulary.states import AttemptState, JobState, SubmissionState, WorkflowStatus
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def _columns(record: DataclassInstance) -> dict[str, Any]:
+    """Return the fields as they are: ``asdict`` copies all that is in them."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
 
 def workflow(row: Row[Any]) -> Workflow:
     """Build a workflow from its row."""
@@ -37,9 +45,9 @@ def workflow(row: Row[Any]) -> Workflow:
 
 def workflow_values(record: Workflow) -> dict[str, Any]:
     """Return the columns of a new workflow."""
-    data = asdict(record)
-    run = data.pop("run")
-    return data | {"run_major": run["major"], "run_minor": run["minor"]}
+    data = _columns(record)
+    del data["run"]
+    return data | {"run_major": record.run.major, "run_minor": record.run.minor}
 
 
 def _outcome(text: str | None) -> Outcome | None:
@@ -63,7 +71,7 @@ def job(row: Row[Any]) -> Job:
 
 def job_values(record: Job) -> dict[str, Any]:
     """Return the columns of a new job."""
-    return asdict(record) | {
+    return _columns(record) | {
         "resources": record.resources.to_json(),
         "cvmfs": int(record.cvmfs),
     }
@@ -85,7 +93,7 @@ def attempt(row: Row[Any]) -> Attempt:
 
 def attempt_values(record: Attempt) -> dict[str, Any]:
     """Return the columns of an attempt."""
-    return asdict(record) | {
+    return _columns(record) | {
         "resources": record.resources.to_json(),
         "exclude_nodes": list(record.exclude_nodes),
     }
@@ -106,7 +114,7 @@ def submission(row: Row[Any]) -> SubmissionRecord:
 
 def submission_values(record: SubmissionRecord) -> dict[str, Any]:
     """Return the columns of a submission."""
-    return asdict(record) | {
+    return _columns(record) | {
         "resources": record.resources.to_json(),
         "exclude_nodes": list(record.exclude_nodes),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
@@ -42,10 +42,7 @@ class Resources:
 
     def over(self, defaults: Resources) -> Resources:
         """Return these resources with the gaps filled from ``defaults``."""
-        mine = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            defaults, **{name: value for name, value in mine.items() if value is not None}
-        )
+        return replace(defaults, **self.to_json())
 
     def within(self, maximum: Resources) -> Resources:
         """Return these resources with numbers lowered to those of ``maximum``."""
@@ -58,7 +55,8 @@ class Resources:
 
     def to_json(self) -> dict[str, Any]:
         """Return the asked-for values only, ready for JSON."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        every = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in every if value is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Resources:

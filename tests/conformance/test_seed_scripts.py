@@ -75,8 +75,8 @@ def test_walk_through_the_python_api(seed: Reana, backend: str) -> None:
     assert (seed.cwd / "out.txt").read_text() == "SOME WORDS\n"
     workflow = lines[2].split()[0]
     for asked in (*BACKENDS.values(), "slurm", "htcondor"):
-        words = ("--json", "--filter", f"compute_backend={asked}")
-        shown = seed.ok("logs", "-w", workflow, *words).data
+        chosen = ("--json", "--filter", f"compute_backend={asked}")
+        shown = seed.ok("logs", "-w", workflow, *chosen).data
         assert len(shown["job_logs"]) == (asked.lower() == BACKENDS[backend].lower()), asked
 
 
