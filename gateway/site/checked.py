@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,15 +62,15 @@ def site_facts(path: Path | None = None, environ: Mapping[str, str] | None = Non
 
 
 def _memory(origin: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file that holds the facts, ``None`` if they depend on more than we can see."""
+    """Return the file that holds the facts, ``None`` if the site file cannot be read."""
     try:
         content = b"" if origin is None else origin.read_bytes()
     except OSError:
         return None
-    if b"$" in content:
-        return None
     home = str(Path.home())
-    seen = "\0".join((__version__, home, str(origin))).encode() + b"\0" + content
+    # Paths in the file may name variables of the environment.
+    parts = (__version__.encode(), os.fsencode(home), os.fsencode(str(origin)), content)
+    seen = b"\0".join((*parts, os.path.expandvars(content)))
     cache = environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
     return Path(cache) / "gateway" / f"site-facts-{hashlib.sha256(seen).hexdigest()[:32]}"
 
@@ -77,9 +78,9 @@ def _memory(origin: Path | None, environ: Mapping[str, str]) -> Path | None:
 def _kept(memory: Path) -> SiteFacts | None:
     try:
         database_url, shared_root, state_dir, clusters = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
+        return SiteFacts(database_url, Path(shared_root), Path(state_dir), tuple(clusters))
+    except (OSError, ValueError, TypeError):
         return None
-    return SiteFacts(database_url, Path(shared_root), Path(state_dir), tuple(clusters))
 
 
 def _keep(memory: Path, facts: SiteFacts) -> None:
@@ -90,4 +91,5 @@ def _keep(memory: Path, facts: SiteFacts) -> None:
         part.write_text(json.dumps(astuple(facts), default=str), encoding="utf-8")
         part.replace(memory)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

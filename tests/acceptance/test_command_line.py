@@ -260,7 +260,7 @@ def test_what_only_reads_checks_the_site_file_once(bench: Bench, words: tuple[st
     assert "pydantic" in loaded(bench, *words)
     assert loaded(bench, *words) == {"sqlalchemy"}
 
-    bench.site_file.write_text(bench.site_file.read_text() + "retries: 1\n")
+    bench.site_file.write_text(bench.site_file.read_text() + "retries: 1  # of $HERE\n")
     assert "pydantic" in loaded(bench, *words)
     bench.site_file.write_text(bench.site_file.read_text() + "retrys: 1\n")
     assert "retries" in bench.process(*words).err
