@@ -167,8 +167,8 @@ def _may_remain(news: Watched) -> bool:
     held = seen is not None and (seen.state is SchedulerState.HELD or seen.hold is not None)
     if held or news.verdict.outcome in _STILL_IN_SCHEDULER:
         return True
-    # Who was told to end, by whomever, can be started again unless the scheduler calls it over.
+    # Who was told to end, by whomever, can be started again unless the scheduler calls it over: it
+    # may have been a requeue, also of what is to be stopped.
     record = news.evidence.exit_record
     over = seen is not None and seen.state.is_terminal
-    told = record is not None and record.was_told_to_end
-    return told and not over and not news.evidence.stop_requested
+    return record is not None and record.was_told_to_end and not over

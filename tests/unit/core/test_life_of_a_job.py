@@ -342,6 +342,30 @@ def test_stop_is_repeated_until_the_scheduler_confirms(machine: Machine) -> None
     assert machine.jobs(workflow)[0].state is JobState.STOPPED
 
 
+def test_what_was_started_again_is_not_called_stopped_before_it_is_removed(
+    machine: Machine,
+) -> None:
+    """A requeue told its first start to end; the second one, whose claim is late, runs."""
+    workflow = machine.submit("run")
+    key = machine.sent(workflow)
+    machine.cluster.start(key)
+    machine.tick(11)
+    machine.cluster.requeue(key, traceless=False)
+    machine.cluster.lag = 500.0
+    assert machine.cluster.start(key)
+    machine.cluster.down = True
+    machine.workflows.stop(workflow.id)
+    for _ in range(3):
+        machine.tick(11)
+    assert machine.status(workflow) is WorkflowStatus.RUNNING
+    machine.cluster.down = False
+    for _ in range(12):
+        machine.tick(11)
+        machine.cluster.show_late_files()
+    assert machine.status(workflow) is WorkflowStatus.STOPPED
+    assert machine.cluster.copy(key).state is SchedulerState.CANCELLED
+
+
 def test_stop_before_anything_was_sent_sends_nothing(machine: Machine) -> None:
     machine.cluster.free_room = 0
     workflow = machine.submit("run")
