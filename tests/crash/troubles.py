@@ -241,4 +241,6 @@ class Troubles:
             keys = [r.key for r in records if r.state is not SubmissionState.PREPARED]
             attempts = [a for key in keys for a in transaction.jobs.attempts_in(key)]
             jobs = transaction.jobs.many({attempt.job_id for attempt in attempts})
-        return [job.workflow_id for job in jobs.values() if job.workflow_id]
+            ids = {job.workflow_id for job in jobs.values() if job.workflow_id}
+            found = transaction.workflows.many(ids)
+        return sorted(each.id for each in found.values() if each.status.is_active)
