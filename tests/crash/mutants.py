@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core import dispatch, remains, stop, watch
+from gateway.core import dispatch, remains, watch
 from gateway.core.verdict import Patience, verdict
 from gateway.errors import UnreachableError
 from gateway.store.store import Store, Transaction
@@ -131,8 +131,8 @@ def _no_end_is_closed(patch: Patch) -> None:
     patch.setattr(remains.Remains, "_claimed_meanwhile", lambda *_: set())
 
 
-def _stop_not_forbidden(patch: Patch) -> None:
-    patch.setattr(stop.Stop, "_forbid", lambda *_: None)
+def _nothing_is_forbidden(patch: Patch) -> None:
+    patch.setattr(control, "forbid_start", lambda *_: None)
 
 
 MUTANTS: Mapping[str, Mutant] = {
@@ -190,10 +190,10 @@ MUTANTS: Mapping[str, Mutant] = {
         14,
         _no_end_is_closed,
     ),
-    "stop not forbidden": Mutant(
-        "what is to be stopped is not kept from starting",
+    "nothing is forbidden": Mutant(
+        "what is to be stopped, or given up, is not kept from starting",
         (Trouble.USERS, Trouble.CALLS),
-        136,
-        _stop_not_forbidden,
+        138,
+        _nothing_is_forbidden,
     ),
 }
