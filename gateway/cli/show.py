@@ -53,6 +53,7 @@ def status_command(
     app = app_of(context)
     view = app.views.show(the_workflow(asked, workflow))
     if as_json:
+        # Nothing holds up what has ended; what looks for it is not even loaded.
         holdups = app.holdups.of(view) if view.workflow.status.is_active else ()
         print_json(view_data(view, [each.to_json() for each in holdups]))
         return

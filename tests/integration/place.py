@@ -30,8 +30,6 @@ TICK_EVERY_S = 2.0
 DRIVERS = ("run", "serve", "tick")
 EVERYTHING = os.environ.get("GATEWAY_TEST_COMBINATIONS") == "all"
 """Whether each flavour of the test bed plays what they else share between them, in every way."""
-
-
 FLAVOUR = os.environ.get("GATEWAY_TESTBED", "").partition("/")[0]
 
 

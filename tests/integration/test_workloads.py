@@ -1,5 +1,7 @@
 """Workflows with known right results, on real clusters, driven in every way there is.
 
+The newer flavour of the test bed plays every way, the older one a way for each workload there.
+
 Runs inside the test bed as an ordinary user; every test has a state and a shared root of its own,
 and all share the converted images.
 """
