@@ -25,7 +25,7 @@ name=$index.$restart
 out=$control/logs/$name.out err=$control/logs/$name.err
 
 readonly EX_NO_RECORD=73 EX_NO_CLAIM=75 EX_DUPLICATE=79
-readonly KILL_AFTER_S=10
+readonly KILL_AFTER_S=10 SIGNAL_GAP_S=1
 walltime_s=${GATEWAY_WALLTIME_S:-}
 retry_s=${GATEWAY_RETRY_S:-3}
 unset GATEWAY_WALLTIME_S GATEWAY_RETRY_S GATEWAY_NODE
@@ -82,7 +82,7 @@ done
 trap 'pass_on USR1 ""' USR1
 trap 'pass_on TERM WALLTIME' ALRM
 trap 'interrupted=1; warned=${warned:-USR2}' USR2
-ended_before_start() { case $warned in '' | USR2) false ;; esac; }
+told_to_end() { case $warned in '' | USR2) false ;; esac; }
 
 # link(2) is atomic on NFS, but its answer can be lost and the repeated call then fails: the owner
 # is whoever the name holds, whatever ln said.
@@ -163,7 +163,7 @@ write_record() {
 }
 
 [ -e "$control/stop/$index" ] && warned=stop
-if ended_before_start; then
+if told_to_end; then
     write_record 143 ""
     exit 143
 fi
@@ -188,8 +188,18 @@ export GATEWAY_SCRATCH GATEWAY_CONTAINER container_prefix
 
 # Job control gives the command a process group of its own. It is on only for the start: under it,
 # `wait` would take a command that was stopped (suspended by the scheduler) for one that ended.
+# A `wait` that a signal interrupts can lose its child's status or return another one. A shell that
+# runs a command in its foreground cannot: one such shell leads the group and outlives its signals.
+# It has no part in the logs, because bash says there what its children died of.
+status=$scratch/status
 set -m
-{ umask "$users_umask" && gateway_run; } >"$out" 2>"$err" </dev/null &
+{
+    trap : TERM INT HUP QUIT XCPU USR1 USR2 ALRM
+    (umask "$users_umask" && gateway_run) >"$out" 2>"$err"
+    code=$?
+    echo "$code" >"$status"
+    exit "$code"
+} </dev/null &
 child=$!
 timer=
 if [ -n "$walltime_s" ]; then
@@ -202,13 +212,23 @@ set +m
 code=
 while :; do
     interrupted=
-    wait "$child"
-    status=$?
-    # 127 on a later round: bash has already given us the status of this child.
-    [ -n "$code" ] && [ $status -eq 127 ] && break
-    code=$status
-    [ -n "$interrupted" ] || break
+    wait "$child" 2>/dev/null
+    waited=$?
+    alive=
+    kill -s 0 "$child" 2>/dev/null && alive=1
+    [ -s "$status" ] && IFS= read -r code <"$status" && break
+    [ -n "$alive" ] && continue
+    # It was killed, or had no room for the status: what an undisturbed first wait says is right.
+    # After a disturbed one, bash says 127 or -1.
+    [ -n "$interrupted" ] || case $waited in 127 | -1) ;; *) code=$waited ;; esac
+    break
 done
+if [ -z "$code" ]; then
+    told_to_end || exit $EX_NO_RECORD
+    code=137
+fi
+# A scheduler signals one process after the other: ours may come after that of the command.
+[ "$code" -eq 0 ] || told_to_end || sleep $SIGNAL_GAP_S
 # A signal that comes now is too late to be a reason.
 trap '' TERM INT HUP QUIT USR1 USR2 XCPU ALRM
 # Nothing of the command outlives it.

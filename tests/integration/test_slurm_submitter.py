@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import time
@@ -346,24 +347,46 @@ def test_a_job_that_cannot_ever_start_is_held_with_the_reason(
 def test_a_requeue_is_a_second_run_of_the_same_attempt(
     slurm: SlurmSubmitter, tmp_path: Path
 ) -> None:
-    mark = tmp_path / "second"
-    active = sent(
-        slurm, prepared(tmp_path / "c", f"test -e {mark} || {{ touch {mark}; sleep 60; }}")
-    )
+    active = sent(slurm, prepared(tmp_path / "c", once(tmp_path / "second")))
     reaches(slurm, active, SchedulerState.RUNNING)
-    eventually(mark.exists)
+    eventually((tmp_path / "second").exists)
     scontrol("requeue", f"{active.native_id}_0")
     waiting = reaches(slurm, active, SchedulerState.PENDING)
     assert (waiting.restart_count, waiting.exit_code) == (1, None)
-
-    # The test bed's Slurm starts a requeued job after some seconds, elsewhere it takes minutes.
-    def restarted() -> bool:
-        return seen(slurm, active)[0].state is SchedulerState.COMPLETED
-
-    eventually(restarted, seconds=200)
-    assert seen(slurm, active)[0].restart_count == 1
+    ended_after_requeue(slurm, active, 1)
     record = record_of(active)
     assert (record.restart, record.exit_code, record.warned) == (1, 0, "")
+
+
+def test_requeued_tasks_all_run_again(slurm: SlurmSubmitter, tmp_path: Path) -> None:
+    """Slurm signals the processes of a job one by one, and the order is not always the same."""
+    marks = [tmp_path / f"second-{index}" for index in range(12)]
+    active = sent(slurm, prepared(tmp_path / "c", *map(once, marks)))
+    eventually(lambda: all(mark.exists() for mark in marks))
+    for index in range(len(marks)):
+        scontrol("requeue", f"{active.native_id}_{index}")
+    ended_after_requeue(slurm, active, len(marks))
+    first = [tmp_path / "c" / "exits" / f"{index}.0.json" for index in range(len(marks))]
+    assert {json.loads(path.read_text())["warned"] for path in first} == {"TERM"}
+
+
+def once(mark: Path) -> str:
+    """Return a command that runs for long, but only the first time."""
+    return f"test -e {mark} || {{ touch {mark}; sleep 60; }}"
+
+
+def ended_after_requeue(slurm: SlurmSubmitter, active: ActiveSubmission, tasks: int) -> None:
+    last: dict[int, Observation] = {}
+
+    # The test bed's Slurm starts a requeued job after some seconds, elsewhere it takes minutes.
+    def ended() -> bool:
+        nonlocal last
+        last = seen(slurm, active)
+        return len(last) == tasks and all(each.state.is_terminal for each in last.values())
+
+    eventually(ended, seconds=200)
+    said = {(each.state, each.exit_code, each.restart_count) for each in last.values()}
+    assert said == {(SchedulerState.COMPLETED, 0, 1)}
 
 
 def test_more_memory_than_asked_for_is_seen(slurm: SlurmSubmitter, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ class Job:
         tasks = (Task("gwkey.0", 0, "step"),)
         sent = Submission("gw0123456789abcdef", "step", self.control, Resources(), tasks)
         control.prepare(sent, {"gwkey.0": launch})
+        self.edit("SIGNAL_GAP_S=1", "SIGNAL_GAP_S=0.02")
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the script, so that a test need not wait."""
+        script = self.control / "job.sh"
+        text = script.read_text()
+        assert old in text
+        script.write_text(text.replace(old, new))
 
     def start(self, restart: int = 0, **environ: str) -> "subprocess.Popen[bytes]":
         argv = ["bash", str(self.control / "job.sh"), str(self.control), "0", "42_0", str(restart)]
@@ -222,6 +230,43 @@ def test_usr1_is_passed_on_and_asks_for_no_end(job: Job) -> None:
     assert job.record().warned == ""
 
 
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_signal_that_reaches_the_command_first_is_the_reason(job: Job, by_itself: bool) -> None:
+    """Slurm signals the processes of a job one by one, the children before their parents."""
+    answer = "trap 'exit 1' TERM; " if by_itself else ""
+    job.write(f"{answer}echo $$ >pid; touch ready; while :; do sleep 0.01; done")
+    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=1")
+    process = job.start()
+    job.running()
+    os.kill(int((job.workspace / "pid").read_text()), signal.SIGTERM)
+    time.sleep(0.2)
+    process.terminate()
+    assert process.wait(30) == (1 if by_itself else 143)
+    assert job.record().warned == "TERM"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_exit_code_is_right_whenever_a_signal_comes(job: Job, code: int) -> None:
+    """Bash can lose the status of a child that ends while a signal interrupts ``wait``."""
+    job.write(f"touch ready; exit {code}")
+    for restart in range(10):
+        (job.workspace / "ready").unlink(missing_ok=True)
+        shutil.rmtree(job.control / "exits")
+        (job.control / "exits").mkdir()
+        process = job.start(restart)
+        job.running()
+        while process.poll() is None:
+            process.send_signal(signal.SIGUSR2)
+        assert (process.wait(30), job.record().exit_code) == (code, code)
+
+
+def test_a_full_scratch_directory_does_not_hide_the_exit_code(job: Job) -> None:
+    job.write("exit 0")
+    job.edit("status=$scratch/status", "status=/dev/full")
+    assert job.run() == 0
+    assert (job.record().exit_code, job.record().warned) == (0, "")
+
+
 def test_the_early_warning_is_noted_and_not_passed_on(job: Job) -> None:
     job.write("touch ready; until [ -e go ]; do sleep 0.01; done; exit 6")
     process = job.start()
@@ -279,8 +324,7 @@ def test_the_walltime_ends_a_command_and_says_so(job: Job) -> None:
 
 def test_a_command_that_does_not_mind_term_is_killed_after_its_walltime(job: Job) -> None:
     job.write("trap '' TERM; touch ready; while :; do sleep 0.05; done")
-    script = job.control / "job.sh"
-    script.write_text(script.read_text().replace("KILL_AFTER_S=10", "KILL_AFTER_S=0.1"))
+    job.edit("KILL_AFTER_S=10", "KILL_AFTER_S=0.1")
     assert job.run(GATEWAY_WALLTIME_S="0.2") == 137
     assert (job.record().warned, job.record().signal) == ("WALLTIME", 9)
 
