@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.crash_points import CrashPoint
-from tests.crash.processes import KILLED, LONG, Bench
+from tests.crash.processes import DIES_ONCE, KILLED, LONG, Bench
 
 P = CrashPoint
 ELSEWHERE = {p for p in P if p.place in ("images", "conversion", "download")}
@@ -115,7 +115,7 @@ def test_killed_while_it_stops(bench: Bench, point: CrashPoint, driver: str) -> 
 @pytest.mark.parametrize("point", sorted_points(GIVEN_UP), ids=lambda p: p.name)
 def test_killed_while_a_lost_attempt_is_given_up(bench: Bench, point: CrashPoint) -> None:
     """The first attempt kills its own job script: no exit record, and no process."""
-    lost = f"{bench.command('a.log')}; [ -e once ] || {{ touch once; kill -9 $$PPID; exit 1; }}"
+    lost = f"{bench.command('a.log')}; {DIES_ONCE}"
     submitted(bench, lost)
     bench.kill_at = [point.name]
 

@@ -22,7 +22,7 @@ import pytest
 from gateway.crash_points import CrashPoint
 from tests.crash import test_killed_processes as scenes
 from tests.crash.postgresql import emptied
-from tests.crash.processes import LONG, Zygote
+from tests.crash.processes import DIES_ONCE, LONG, Zygote
 from tests.integration.batch import BatchBench, selected, side_by_side
 from tests.integration.faults.catalogue import EVER
 from tests.integration.faults.plan import Fault
@@ -155,7 +155,7 @@ def fetches(bench: BatchBench, point: CrashPoint, driver: str) -> None:
 
 def vanishes(bench: BatchBench, point: CrashPoint, driver: str) -> None:
     """The first attempt kills its own job script, and the scheduler does not know it any more."""
-    lost = f"{bench.command('a.log')}; [ -e once ] || {{ touch once; kill -9 $$PPID; exit 1; }}"
+    lost = f"{bench.command('a.log')}; {DIES_ONCE}"
     scenes.submitted(bench, lost)
     bench.kill_at = [point.name]
 

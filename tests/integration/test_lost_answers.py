@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.processes import LONG, Zygote
+from tests.crash.processes import DIES_ONCE, LONG, Zygote
 from tests.integration.batch import BatchBench, selected, side_by_side
 from tests.integration.faults import catalogue
 from tests.integration.faults.catalogue import Case
@@ -93,7 +93,7 @@ def stops_unclear(bench: BatchBench) -> None:
 
 def dies(bench: BatchBench) -> None:
     """The first attempt kills its own job script: no exit record, and no word of the scheduler."""
-    lost = f"{bench.command('a.log')}; [ -e once ] || {{ touch once; kill -9 $$PPID; exit 1; }}"
+    lost = f"{bench.command('a.log')}; {DIES_ONCE}"
     begin(bench, lost, bench.command("b.log"))
     bench.drive("wait")
     assert bench.statuses() == ["finished"], bench.told()
