@@ -1,6 +1,8 @@
 """The job script under a real bash."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -258,6 +260,34 @@ def test_the_exit_code_is_right_whenever_a_signal_comes(job: Job, code: int) -> 
         while process.poll() is None:
             process.send_signal(signal.SIGUSR2)
         assert (process.wait(30), job.record().exit_code) == (code, code)
+
+
+@pytest.mark.parametrize("name", ["TERM", "USR1", "USR2"])
+def test_a_record_is_true_whenever_and_in_whatever_order_signals_come(job: Job, name: str) -> None:
+    """A scheduler signals the script alone, or all processes of a job, in some order."""
+    job.write("sleep 0.03")
+    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=0.5")
+    chance = random.Random(name)
+    number = signal.Signals[f"SIG{name}"]
+    for restart in range(8):
+        shutil.rmtree(job.control / "exits")
+        (job.control / "exits").mkdir()
+        process = job.start(restart)
+        time.sleep(chance.uniform(0, 0.2))
+        targets = sorted(map(int, session_of(process.pid)), reverse=chance.random() < 0.5)
+        for pid in targets if chance.random() < 0.7 else [process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        code = process.wait(30)
+        record = control.read_exit_records(job.control).get(0)
+        if record is None:
+            claimed = {claim.restart for claim in control.read_claims(job.control).values()}
+            assert restart not in claimed
+            continue
+        assert record.exit_code == code
+        assert record.warned in ("", name if name != "USR1" else "")
+        own_end = code == 0 or name == "USR1"
+        assert own_end or record.warned == name, "a signal from outside counts as the command's own"
 
 
 def test_a_full_scratch_directory_does_not_hide_the_exit_code(job: Job) -> None:
