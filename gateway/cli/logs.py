@@ -55,6 +55,8 @@ def _print(log: JobLog) -> None:
     job = log.view.job
     click.echo(click.style(f"==> {job.step}: {job.command}", bold=True))
     click.echo(f"==> {job.state.value}" + (f": {job.reason}" if job.reason else ""))
+    if log.removed:
+        click.echo("==> its output is not kept any more")
     for path in (log.stdout, log.stderr):
         text = read_end(path)
         if text:

@@ -62,6 +62,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "doctor": "doctor",
         "config": "config",
         "cluster": "cluster",
+        "tidy": "tidy",
         "completion": "completion",
     },
 }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from gateway.errors import UsageError
+from gateway.vocabulary.units import parse_seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,6 +83,14 @@ def seconds(
     if not isfinite(number) or number < 0:
         raise click.BadParameter(f"{value!r} is not a number of seconds, 0 or more")
     return number
+
+
+def duration(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    """Read a duration such as ``90d``, ``12h`` or ``1d12h``, as seconds."""
+    try:
+        return parse_seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def json_option(command: Command) -> Command:

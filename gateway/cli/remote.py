@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORWARDED = (
     "start", "stop", "delete", "wait", "status", "list", "logs", "explain",
     "ls", "rm", "mv", "du", "diff", "prune", "cluster", "launch", "retention-rules-list",
-    "secrets-list", "secrets-delete",
+    "secrets-list", "secrets-delete", "tidy",
 )  # fmt: skip
 """Commands that need nothing from here: they run there as they are."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.service.explain import Explanations
     from gateway.service.files import Files
     from gateway.service.holdups import Holdups
+    from gateway.service.job_files import JobFiles
     from gateway.service.logs import Logs
     from gateway.service.site_status import SiteStatus
     from gateway.service.usage import UsageBook
@@ -128,6 +129,13 @@ class App:
         from gateway.service.accounts import Accounts
 
         return Accounts(self.store, self.facts.state_dir, time.time)
+
+    @cached_property
+    def job_files(self) -> JobFiles:
+        """Scripts, records and logs of jobs."""
+        from gateway.service.job_files import JobFiles
+
+        return JobFiles(self.store, self.site.control, time.time)
 
     @cached_property
     def watch(self) -> Watch:

@@ -24,6 +24,8 @@ class JobLog:
     view: JobView
     stdout: Path | None
     stderr: Path | None
+    removed: bool = False
+    """Whether there was output that is not kept any more."""
 
     def data(self) -> dict[str, Any]:
         """Return the job with its output as JSON types."""
@@ -69,7 +71,8 @@ def _job_log(view: JobView, control_dirs: dict[str, str]) -> JobLog:
         paths = _paths(attempt, control_dirs)
         if paths is not None:
             return JobLog(view, *paths)
-    return JobLog(view, None, None)
+    sent = [control_dirs[each.key] for each in view.attempts if each.key in control_dirs]
+    return JobLog(view, None, None, removed=bool(sent) and not Path(sent[-1]).exists())
 
 
 def _paths(attempt: Attempt, control_dirs: dict[str, str]) -> tuple[Path, Path] | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from gateway.store import rows
-from gateway.store.tables import submissions
+from gateway.store.tables import attempts, jobs, submissions, workflows
 from gateway.vocabulary.records import SubmissionRecord
-from gateway.vocabulary.states import SubmissionState
+from gateway.vocabulary.states import AttemptState, SubmissionState, WorkflowStatus
 
 _UNSETTLED = [
     SubmissionState.PREPARED.value,
     SubmissionState.CALLING.value,
     SubmissionState.UNCLEAR.value,
 ]
+_WORKFLOW_ENDS = [status.value for status in WorkflowStatus if status.is_terminal]
+_AT_ONCE = 500
 
 
 _WITHOUT_FATE = (
@@ -44,9 +46,8 @@ class Submissions:
     def many(self, keys: Collection[str]) -> dict[str, SubmissionRecord]:
         """Return submissions by their keys."""
         found: dict[str, SubmissionRecord] = {}
-        wanted = list(keys)
-        for start in range(0, len(wanted), 500):
-            query = select(submissions).where(submissions.c.key.in_(wanted[start : start + 500]))
+        for some in _portions(keys):
+            query = select(submissions).where(submissions.c.key.in_(some))
             found |= {row.key: rows.submission(row) for row in self._connection.execute(query)}
         return found
 
@@ -59,3 +60,50 @@ class Submissions:
         self._connection.execute(
             update(submissions).where(submissions.c.key == key).values(**values)
         )
+
+    def over(self, keys: Collection[str], before: float) -> list[str]:
+        """Return those whose workflows had all ended before a time, and whose attempts too."""
+        found: list[str] = []
+        for some in _portions(keys):
+            needed = (
+                select(attempts.c.submission_key)
+                .join(jobs, jobs.c.id == attempts.c.job_id)
+                .join(workflows, workflows.c.id == jobs.c.workflow_id)
+                .where(
+                    attempts.c.submission_key.in_(some),
+                    or_(
+                        attempts.c.state != AttemptState.ENDED.value,
+                        workflows.c.status.not_in(_WORKFLOW_ENDS),
+                        workflows.c.finished_at.is_(None),
+                        workflows.c.finished_at >= before,
+                    ),
+                )
+            )
+            query = select(submissions.c.key).where(
+                submissions.c.key.in_(some),
+                submissions.c.state.not_in(_UNSETTLED),
+                submissions.c.prepared_at < before,
+                submissions.c.key.not_in(needed),
+            )
+            found += self._connection.execute(query.order_by(submissions.c.key)).scalars()
+        return found
+
+    def workflows(self, keys: Collection[str]) -> frozenset[str]:
+        """Return the ids of the workflows that have attempts in submissions."""
+        found: list[str] = []
+        for some in _portions(keys):
+            query = (
+                select(jobs.c.workflow_id)
+                .distinct()
+                .join(attempts, attempts.c.job_id == jobs.c.id)
+                .where(attempts.c.submission_key.in_(some))
+            )
+            found += self._connection.execute(query).scalars()
+        return frozenset(found)
+
+
+def _portions(keys: Collection[str]) -> Iterator[list[str]]:
+    """Yield keys so many at a time as one statement may name."""
+    wanted = list(keys)
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
