@@ -2,6 +2,7 @@
 # Runs inside a node: packs trees as OCI images and pushes them into a registry at /srv/registry.
 # /run/share/work names them, one a line: NAMES COMMAND LAYER... (names joined by commas)
 set -euo pipefail
+shopt -s inherit_errexit
 oci=/srv/oci
 export XDG_RUNTIME_DIR=/run
 
@@ -33,7 +34,10 @@ image_of() {
             below=$(image_of "${@:1:$#-1}")
             umoci tag --image "$oci:$below" "$tag"
         fi
-        umoci insert --image "$oci:$tag" "/run/share/${!#}" /
+        # `umoci insert` of Debian 13 changes modes while it reads, and the tree is mounted read-only.
+        tar -C "/run/share/${!#}" --xattrs --numeric-owner --sort=name -cf "$oci/layer.tar" .
+        umoci raw add-layer --image "$oci:$tag" "$oci/layer.tar"
+        rm "$oci/layer.tar"
     fi
     echo "$tag"
 }
