@@ -62,19 +62,24 @@ class Submissions:
         )
 
     def over(self, keys: Collection[str], before: float) -> list[str]:
-        """Return those whose workflows had all ended before a time, and whose attempts too."""
+        """Return those of which nothing was left to do at a time.
+
+        Their attempts have ended, and so had all workflows that these are for; a fetch of an image
+        is for none.
+        """
         found: list[str] = []
         for some in _portions(keys):
             needed = (
                 select(attempts.c.submission_key)
                 .join(jobs, jobs.c.id == attempts.c.job_id)
-                .join(workflows, workflows.c.id == jobs.c.workflow_id)
+                .join(workflows, workflows.c.id == jobs.c.workflow_id, isouter=True)
                 .where(
                     attempts.c.submission_key.in_(some),
                     or_(
                         attempts.c.state != AttemptState.ENDED.value,
+                        attempts.c.finished_at >= before,
                         workflows.c.status.not_in(_WORKFLOW_ENDS),
-                        workflows.c.finished_at.is_(None),
+                        workflows.c.id.is_not(None) & workflows.c.finished_at.is_(None),
                         workflows.c.finished_at >= before,
                     ),
                 )
@@ -96,7 +101,7 @@ class Submissions:
                 select(jobs.c.workflow_id)
                 .distinct()
                 .join(attempts, attempts.c.job_id == jobs.c.id)
-                .where(attempts.c.submission_key.in_(some))
+                .where(attempts.c.submission_key.in_(some), jobs.c.workflow_id.is_not(None))
             )
             found += self._connection.execute(query).scalars()
         return frozenset(found)

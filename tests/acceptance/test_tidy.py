@@ -20,6 +20,7 @@ def ended_days_ago(bench: Bench, days: float, workflow: str = "%") -> None:
     at = time.time() - days * DAY_S
     with sqlite3.connect(bench.database) as database:
         database.execute("UPDATE workflows SET finished_at = ? WHERE name LIKE ?", (at, workflow))
+        database.execute("UPDATE attempts SET finished_at = ? WHERE finished_at > 0", (at,))
         database.execute("UPDATE submissions SET prepared_at = ?", (at,))
 
 
