@@ -94,7 +94,7 @@ OF_THE_PLACE = {
     "doctor": "it tries the place itself", "config": "it reads the site file of the place",
     "cluster": "calls and blocks are the operator's; `info` names the clusters",
     "token": "an entry is given out on the place alone", "user": "as tokens are",
-    "completion": "it is about the shell",
+    "completion": "it is about the shell", "tidy": "files of all users are the operator's",
 }  # fmt: skip
 
 
