@@ -26,7 +26,7 @@ ANSWER_S = 2.0
 UNFINISHED_S = 2.0
 """An exit record that is not complete after so long does not get to its disk."""
 UNRECORDED = "its command has ended and its exit record is begun, not complete"
-MAKE_ROOM = "make room (gateway du, gateway delete, gateway prune); it then goes on by itself"
+MAKE_ROOM = "make room (gateway du, delete, prune, tidy); it then goes on by itself"
 MORE_QUOTA = "remove files that you do not need, or ask for more quota; it then goes on by itself"
 ONCE_BACK = "once it is back, the workflow goes on by itself"
 BY_ITSELF = "it is tried again by itself; jobs that run go on; if it lasts: gateway doctor"

@@ -20,7 +20,10 @@ LITTLE_DISK = 1024**3
 LITTLE_INODES = 10_000
 NEARLY_FULL = 0.9
 _NAME = "shared root"
-_ROOM = "make room: `gateway du`, `gateway delete`; or set `shared_root` to another filesystem"
+_ROOM = (
+    "make room: `gateway du`, `gateway delete`, `gateway tidy`; or set `shared_root` to another "
+    "filesystem"
+)
 _OTHER = (
     "set `shared_root` to a directory that you can write, on a filesystem with hard links that "
     "worker nodes see"
