@@ -87,7 +87,8 @@ def with_memory(attempt: Attempt, evidence: Evidence, given: Verdict) -> Verdict
     """Return the verdict in the light of what is remembered of the attempt.
 
     What we removed ourselves ended for the reason for which we did it. What ran has run, also while
-    its claim cannot be seen for a moment; only the scheduler's word puts it back into the queue.
+    its claim cannot be seen for a moment; only the scheduler's word puts it back into the queue. A
+    removal begins with an eviction, which is no such word of what we had removed.
     """
     record = evidence.exit_record
     forbidden = record is not None and record.warned == "stop"
@@ -96,9 +97,11 @@ def with_memory(attempt: Attempt, evidence: Evidence, given: Verdict) -> Verdict
         return Verdict(AttemptState.ENDED, attempt.reason, attempt.outcome)
     seen = evidence.observation
     queued = seen is not None and seen.state is SchedulerState.PENDING
-    if (attempt.state, given.state) == (AttemptState.RUNNING, AttemptState.PENDING) and not queued:
-        return replace(given, state=AttemptState.RUNNING)
-    return given
+    if (attempt.state, given.state) != (AttemptState.RUNNING, AttemptState.PENDING):
+        return given
+    if evidence.stop_requested:
+        return Verdict(AttemptState.RUNNING, "is being stopped", waits_for="its end")
+    return given if queued else replace(given, state=AttemptState.RUNNING)
 
 
 def said_since(before: Mapping[str, Any], seen: Observation | None, now: float) -> float | None:

@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from gateway.core.sighting import latest
-from gateway.vocabulary.evidence import Observation, SchedulerState, Source
+from gateway.core.sighting import latest, with_memory
+from gateway.vocabulary.evidence import (
+    Evidence,
+    Observation,
+    SchedulerState,
+    Source,
+    Verdict,
+)
+from gateway.vocabulary.records import Attempt
+from gateway.vocabulary.resources import Resources
+from gateway.vocabulary.states import AttemptState
 
 QUEUE, LOG = Source.QUEUE, Source.EVENT_LOG
 PENDING, RUNNING = SchedulerState.PENDING, SchedulerState.RUNNING
@@ -48,3 +57,26 @@ def test_what_is_remembered_holds_while_nothing_is_said() -> None:
     assert last == seen(RUNNING, QUEUE, 10.0)
     assert latest({}, None) is None
     assert latest({}, seen(PENDING, LOG, 1.0)) == seen(PENDING, LOG, 1.0)
+
+
+RAN = Attempt("j.1", "j", 1, AttemptState.RUNNING, "here", Resources(), 0.0)
+WAITS = Verdict(AttemptState.PENDING, "waits in the queue")
+
+
+@pytest.mark.parametrize(
+    ("word", "stop", "state"),
+    [
+        (PENDING, False, AttemptState.PENDING),
+        (PENDING, True, AttemptState.RUNNING),
+        (SchedulerState.UNKNOWN, False, AttemptState.RUNNING),
+        (SchedulerState.UNKNOWN, True, AttemptState.RUNNING),
+    ],
+    ids=["put back", "evicted to be removed", "its claim is not seen", "the same, to be stopped"],
+)
+def test_only_a_word_of_the_scheduler_puts_what_ran_back_into_the_queue(
+    word: SchedulerState, stop: bool, state: AttemptState
+) -> None:
+    found = Evidence(0.0, observation=seen(word, LOG, 1.0), stop_requested=stop)
+    given = with_memory(RAN, found, WAITS)
+    assert given.state is state
+    assert (given.reason == "is being stopped") == stop
