@@ -117,8 +117,11 @@ class Lan:
         near, far = f"10.99.{host.number}.1", f"10.99.{host.number}.2"
         self._run(
             f"""
-            while [ "$(readlink /proc/{host.zygote.pid}/ns/uts)" = "$(readlink /proc/self/ns/uts)" ]
-            do sleep 0.02; done
+            # Until it has come in here, its namespaces cannot be read; until it has its own, they
+            # are ours.
+            until name=$(readlink /proc/{host.zygote.pid}/ns/uts) &&
+                [ "$name" != "$(readlink /proc/self/ns/uts)" ]
+            do [ -e /proc/{host.zygote.pid} ] || exit 1; sleep 0.02; done
             ip link add v{host.number} type veth peer name eth0 netns {host.zygote.pid}
             ip addr add {near}/24 dev v{host.number}
             ip link set v{host.number} up
