@@ -237,7 +237,7 @@ def test_a_signal_that_reaches_the_command_first_is_the_reason(job: Job, by_itse
     """Slurm signals the processes of a job one by one, the children before their parents."""
     answer = "trap 'exit 1' TERM; " if by_itself else ""
     job.write(f"{answer}echo $$ >pid; touch ready; while :; do sleep 0.01; done")
-    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=1")
+    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=3")
     process = job.start()
     job.running()
     os.kill(int((job.workspace / "pid").read_text()), signal.SIGTERM)
@@ -266,7 +266,7 @@ def test_the_exit_code_is_right_whenever_a_signal_comes(job: Job, code: int) -> 
 def test_a_record_is_true_whenever_and_in_whatever_order_signals_come(job: Job, name: str) -> None:
     """A scheduler signals the script alone, or all processes of a job, in some order."""
     job.write("sleep 0.03")
-    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=0.5")
+    job.edit("SIGNAL_GAP_S=0.02", "SIGNAL_GAP_S=2")
     chance = random.Random(name)
     number = signal.Signals[f"SIG{name}"]
     for restart in range(8):
