@@ -34,21 +34,16 @@ def tidy_command(context: click.Context, age: float, dry_run: bool, as_json: boo
     """
     tidied = app_of(context).job_files.tidy(age, dry_run=dry_run)
     if as_json:
+        word = "removable" if dry_run else "removed"
         print_json(
-            {
-                "removed": [] if dry_run else tidied.submissions,
-                "removable": tidied.submissions if dry_run else [],
-                "bytes": tidied.freed,
-                "kept": tidied.kept,
-                "failed": tidied.failed,
-            }
+            {"removed": [], "removable": []}
+            | {word: tidied.submissions, "bytes": tidied.freed}
+            | {"kept": tidied.kept, "failed": tidied.failed}
         )
-        return int(ExitCode.FAILED if tidied.failed else ExitCode.OK)
-    verb = "would remove" if dry_run else "removed"
-    talk(
-        f"{verb} the files of {len(tidied.submissions)} submissions, {show_bytes(tidied.freed)}; "
-        f"{tidied.kept} kept"
-    )
-    for path, reason in tidied.failed.items():
-        talk(f"not removed: {path}: {reason}")
+    else:
+        verb = "would remove" if dry_run else "removed"
+        count, freed = len(tidied.submissions), show_bytes(tidied.freed)
+        talk(f"{verb} the files of {count} submissions, {freed}; {tidied.kept} kept")
+        for path, reason in tidied.failed.items():
+            talk(f"not removed {path}: {reason}")
     return int(ExitCode.FAILED if tidied.failed else ExitCode.OK)

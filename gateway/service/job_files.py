@@ -7,14 +7,15 @@ go, so what is cut short is done by the next call. Workspaces are never touched.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.errors import UsageError
+from gateway.errors import GatewayError, UsageError
 from gateway.store.store import Store
 from gateway.vocabulary.records import Event, EventKind
+from gateway.workspace.listing import tree_bytes
+from gateway.workspace.removal import remove_tree
 
 LEAST_AGE_S = 86_400
 """Longer than anything waits for evidence that control files could still bring."""
@@ -29,7 +30,7 @@ class Tidied:
     submissions
         Keys of the submissions.
     freed
-        Bytes of their files.
+        Bytes that they take, or took, on the disk.
     kept
         How many directories stay.
     failed
@@ -77,13 +78,12 @@ class JobFiles:
         failed: dict[str, str] = {}
         freed = 0
         for key in over:
-            size = sum(_sizes(self._root / key))
-            problem = None if dry_run else _remove(self._root / key)
-            if problem is None:
-                gone.append(key)
-                freed += size
+            try:
+                freed += tree_bytes(self._root / key) if dry_run else self._remove(key)
+            except (GatewayError, OSError) as error:
+                failed[str(self._root / key)] = str(error)
             else:
-                failed[str(self._root / key)] = problem
+                gone.append(key)
         if gone and not dry_run:
             self._note(gone)
         return Tidied(gone, freed, len(there) - len(gone), failed)
@@ -94,30 +94,16 @@ class JobFiles:
         except FileNotFoundError:
             return []
 
+    def _remove(self, key: str) -> int:
+        """Remove a directory; return the allocated bytes.
+
+        The job script goes first: a copy of the job that comes all the same runs nothing.
+        """
+        (self._root / key / "job.sh").unlink(missing_ok=True)
+        return remove_tree(self._root, key)
+
     def _note(self, keys: Collection[str]) -> None:
         words = "scripts, records and logs of its jobs were removed (gateway tidy)"
         with self._store.write() as transaction:
             for workflow_id in transaction.submissions.workflows(keys):
                 transaction.events.add(Event(self._clock(), EventKind.REQUEST, words, workflow_id))
-
-
-def _sizes(directory: Path) -> Iterator[int]:
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            try:
-                yield os.lstat(Path(folder, name)).st_size
-            except OSError:
-                continue
-
-
-def _remove(directory: Path) -> str | None:
-    """Remove a control directory; return what is in the way.
-
-    The job script goes first: from then on no late copy of the job can start.
-    """
-    try:
-        (directory / "job.sh").unlink(missing_ok=True)
-        shutil.rmtree(directory)
-    except OSError as error:
-        return str(error)
-    return None

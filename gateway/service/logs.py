@@ -71,8 +71,14 @@ def _job_log(view: JobView, control_dirs: dict[str, str]) -> JobLog:
         paths = _paths(attempt, control_dirs)
         if paths is not None:
             return JobLog(view, *paths)
-    sent = [control_dirs[each.key] for each in view.attempts if each.key in control_dirs]
-    return JobLog(view, None, None, removed=bool(sent) and not Path(sent[-1]).exists())
+    return JobLog(view, None, None, removed=_is_removed(view, control_dirs))
+
+
+def _is_removed(view: JobView, control_dirs: dict[str, str]) -> bool:
+    """Whether the job has ended, has run, and nothing is left of where it wrote."""
+    ran = [each for each in view.attempts if each.started_at and each.key in control_dirs]
+    ended = view.job.state.is_terminal and bool(ran)
+    return ended and not any(Path(control_dirs[each.key]).exists() for each in ran)
 
 
 def _paths(attempt: Attempt, control_dirs: dict[str, str]) -> tuple[Path, Path] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, bindparam, func, or_, select, update
 
 from gateway.store import rows
+from gateway.store.portions import portions
 from gateway.store.tables import attempts, jobs, submissions, workflows
 from gateway.vocabulary.records import Attempt, Job
 from gateway.vocabulary.states import AttemptState, JobState
@@ -24,10 +25,6 @@ _IN_SCHEDULER = [
     AttemptState.HELD.value,
     AttemptState.RUNNING.value,
 ]
-
-
-AT_ONCE = 500
-"""Ids in one query: databases limit how many values a query may carry."""
 
 
 # Building a statement takes longer than executing it, so each is built once.
@@ -103,27 +100,24 @@ class Jobs:
     def many(self, job_ids: Collection[str]) -> dict[str, Job]:
         """Return jobs by their ids."""
         found: dict[str, Job] = {}
-        ids = list(job_ids)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(jobs).where(jobs.c.id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(job_ids):
+            query = select(jobs).where(jobs.c.id.in_(some))
             found |= {row.id: rows.job(row) for row in self._connection.execute(query)}
         return found
 
     def ids_of(self, workflow_ids: Collection[str]) -> set[str]:
         """Return the ids of all jobs of some workflows."""
         found: set[str] = set()
-        ids = list(workflow_ids)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(jobs.c.id).where(jobs.c.workflow_id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(workflow_ids):
+            query = select(jobs.c.id).where(jobs.c.workflow_id.in_(some))
             found |= set(self._connection.execute(query).scalars())
         return found
 
     def of_workflows(self, workflow_ids: Collection[str]) -> dict[str, list[Job]]:
         """Return the jobs of some workflows, each in the order in which they were asked for."""
         found: dict[str, list[Job]] = {workflow_id: [] for workflow_id in workflow_ids}
-        ids = list(found)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(jobs).where(jobs.c.workflow_id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(found):
+            query = select(jobs).where(jobs.c.workflow_id.in_(some))
             for row in self._connection.execute(query.order_by(jobs.c.position)):
                 found[row.workflow_id].append(rows.job(row))
         return found
@@ -215,9 +209,8 @@ class Jobs:
     def last_attempts(self, job_ids: Collection[str]) -> dict[str, Attempt]:
         """Return the last attempt of each job that has any."""
         found: dict[str, Attempt] = {}
-        ids = list(job_ids)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(attempts).where(attempts.c.job_id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(job_ids):
+            query = select(attempts).where(attempts.c.job_id.in_(some))
             for row in self._connection.execute(query.order_by(attempts.c.number)):
                 found[row.job_id] = rows.attempt(row)
         return found
@@ -262,9 +255,9 @@ class Jobs:
     def not_ended(self, keys: Sequence[str]) -> set[str]:
         """Return those of the attempts that have not ended."""
         found: set[str] = set()
-        for start in range(0, len(keys), AT_ONCE):
+        for some in portions(keys):
             query = select(attempts.c.key).where(
-                attempts.c.key.in_(keys[start : start + AT_ONCE]),
+                attempts.c.key.in_(some),
                 attempts.c.state != AttemptState.ENDED.value,
             )
             found |= set(self._connection.execute(query).scalars())

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, select
 
+from gateway.store.portions import portions
 from gateway.store.tables import attempts, secrets
 from gateway.vocabulary.records import Secret
 from gateway.vocabulary.states import AttemptState
 
 _NOT_IN_SCHEDULER = (AttemptState.READY.value, AttemptState.ENDED.value)
-_AT_ONCE = 500
 
 
 class Secrets:
@@ -46,11 +46,10 @@ class Secrets:
 
     def needless(self, attempt_keys: Collection[str]) -> list[str]:
         """Return those of the attempts that no scheduler has, so that none needs its secrets."""
-        keys = list(attempt_keys)
         found: list[str] = []
-        for start in range(0, len(keys), _AT_ONCE):
+        for some in portions(attempt_keys):
             query = select(attempts.c.key).where(
-                attempts.c.key.in_(keys[start : start + _AT_ONCE]),
+                attempts.c.key.in_(some),
                 attempts.c.state.in_(_NOT_IN_SCHEDULER),
             )
             found += self._connection.execute(query).scalars()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 
 from gateway.store import rows
+from gateway.store.portions import portions
 from gateway.store.tables import attempts, jobs, submissions, workflows
 from gateway.vocabulary.records import SubmissionRecord
 from gateway.vocabulary.states import AttemptState, SubmissionState, WorkflowStatus
@@ -18,7 +19,6 @@ _UNSETTLED = [
     SubmissionState.UNCLEAR.value,
 ]
 _WORKFLOW_ENDS = [status.value for status in WorkflowStatus if status.is_terminal]
-_AT_ONCE = 500
 
 
 _WITHOUT_FATE = (
@@ -46,7 +46,7 @@ class Submissions:
     def many(self, keys: Collection[str]) -> dict[str, SubmissionRecord]:
         """Return submissions by their keys."""
         found: dict[str, SubmissionRecord] = {}
-        for some in _portions(keys):
+        for some in portions(keys):
             query = select(submissions).where(submissions.c.key.in_(some))
             found |= {row.key: rows.submission(row) for row in self._connection.execute(query)}
         return found
@@ -68,7 +68,7 @@ class Submissions:
         is for none.
         """
         found: list[str] = []
-        for some in _portions(keys):
+        for some in portions(keys):
             needed = (
                 select(attempts.c.submission_key)
                 .join(jobs, jobs.c.id == attempts.c.job_id)
@@ -96,7 +96,7 @@ class Submissions:
     def workflows(self, keys: Collection[str]) -> frozenset[str]:
         """Return the ids of the workflows that have attempts in submissions."""
         found: list[str] = []
-        for some in _portions(keys):
+        for some in portions(keys):
             query = (
                 select(jobs.c.workflow_id)
                 .distinct()
@@ -105,10 +105,3 @@ class Submissions:
             )
             found += self._connection.execute(query).scalars()
         return frozenset(found)
-
-
-def _portions(keys: Collection[str]) -> Iterator[list[str]]:
-    """Yield keys so many at a time as one statement may name."""
-    wanted = list(keys)
-    for start in range(0, len(wanted), _AT_ONCE):
-        yield wanted[start : start + _AT_ONCE]

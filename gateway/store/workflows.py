@@ -20,16 +20,13 @@ from sqlalchemy import (
 )
 
 from gateway.store import rows
+from gateway.store.portions import portions
 from gateway.store.tables import attempts, images, jobs, workflows
 from gateway.vocabulary.image import ResolvedImage
 from gateway.vocabulary.records import Job, RunNumber, Workflow, WorkflowImage
 from gateway.vocabulary.states import WORKFLOW_FOLLOWS, JobState, WorkflowStatus
 
 _ACTIVE = [status.value for status in WorkflowStatus if status.is_active]
-
-
-AT_ONCE = 500
-"""Ids in one query: databases limit how many values a query may carry."""
 
 
 @cache
@@ -103,9 +100,8 @@ class Workflows:
     def many(self, workflow_ids: Collection[str]) -> dict[str, Workflow]:
         """Return workflows by their ids."""
         found: dict[str, Workflow] = {}
-        ids = list(workflow_ids)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(workflows).where(workflows.c.id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(workflow_ids):
+            query = select(workflows).where(workflows.c.id.in_(some))
             found |= {row.id: rows.workflow(row) for row in self._connection.execute(query)}
         return found
 
@@ -212,9 +208,8 @@ class Workflows:
 
     def clear_news(self, workflow_ids: Collection[str]) -> None:
         """Say that what is new of some workflows is being dealt with."""
-        ids = list(workflow_ids)
-        for start in range(0, len(ids), AT_ONCE):
-            these = workflows.c.id.in_(ids[start : start + AT_ONCE])
+        for some in portions(workflow_ids):
+            these = workflows.c.id.in_(some)
             self._connection.execute(update(workflows).where(these).values(news=0))
 
     def set(self, workflow_id: str, **values: Any) -> None:
@@ -239,9 +234,8 @@ class Workflows:
     def images_of(self, workflow_ids: Collection[str]) -> dict[str, dict[str, WorkflowImage]]:
         """Return the images of some workflows, each by the reference that the user wrote."""
         found: dict[str, dict[str, WorkflowImage]] = {each: {} for each in workflow_ids}
-        ids = list(found)
-        for start in range(0, len(ids), AT_ONCE):
-            query = select(images).where(images.c.workflow_id.in_(ids[start : start + AT_ONCE]))
+        for some in portions(found):
+            query = select(images).where(images.c.workflow_id.in_(some))
             for row in self._connection.execute(query):
                 found[row.workflow_id][row.reference] = rows.workflow_image(row)
         return found

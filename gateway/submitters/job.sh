@@ -223,6 +223,9 @@ while :; do
     [ -n "$interrupted" ] || case $waited in 127 | -1) ;; *) code=$waited ;; esac
     break
 done
+# Nothing of the command outlives it.
+kill -s KILL -- "-$child" ${timer:+"-$timer"} 2>/dev/null
+child=
 if [ -z "$code" ]; then
     told_to_end || exit $EX_NO_RECORD
     code=137
@@ -231,8 +234,6 @@ fi
 [ "$code" -eq 0 ] || told_to_end || sleep $SIGNAL_GAP_S
 # A signal that comes now is too late to be a reason.
 trap '' TERM INT HUP QUIT USR1 USR2 XCPU ALRM
-# Nothing of the command outlives it.
-kill -s KILL -- "-$child" ${timer:+"-$timer"} 2>/dev/null
 set_cpu_s
 
 # What the shell or the container runtime says when the command itself was never reached.

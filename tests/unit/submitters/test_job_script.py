@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,13 @@ class Job:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def is_gone(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -342,8 +350,23 @@ def test_nothing_of_the_command_outlives_it(job: Job) -> None:
     job.write("sleep 600 & echo $! >pid; exit 0")
     assert job.run() == 0
     pid = (job.workspace / "pid").read_text().strip()
-    stat = Path(f"/proc/{pid}/stat")
-    until(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")
+    until(partial(is_gone, pid))
+
+
+def test_nothing_of_the_command_outlives_the_shell_that_waits_for_it(job: Job) -> None:
+    """It is killed, with or without a signal that hides how it ended."""
+    job.write(
+        "read -r _ _ _ script _ </proc/$PPID/stat; echo $$ >pid; "
+        "for i in 1 2 3 4 5; do kill -s USR2 $script; done; kill -9 $PPID; sleep 600"
+    )
+    for restart in range(5):
+        code = job.run(restart)
+        record = control.read_exit_records(job.control).get(0)
+        assert code == NO_RECORD if record is None else (code, record.exit_code) == (137, 137)
+        pid = (job.workspace / "pid").read_text().strip()
+        until(partial(is_gone, pid))
+        for path in (job.control / "exits").iterdir():
+            path.unlink()
 
 
 def test_the_walltime_ends_a_command_and_says_so(job: Job) -> None:
